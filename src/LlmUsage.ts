@@ -1,0 +1,83 @@
+/**
+ * What a turn cost in tokens, as the provider counted it or as we estimate it.
+ *
+ * @since 0.1.0
+ */
+import * as Predicate from "effect/Predicate"
+import * as Records from "effect/Record"
+import * as Schema from "effect/Schema"
+
+/**
+ * Token counts of one turn.
+ *
+ * Every count is in tokens and optional, since not every provider reports every one.
+ * `source` is `"exact"` where the provider's own numbers came, and `"estimated"` where they did not
+ * (characters / 4, rounded up: the rule of thumb of OpenAI's documentation on tokens).
+ * `raw` is the provider's own usage object, unchanged.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const LlmUsage = Schema.Struct({
+  source: Schema.Literals(["exact", "estimated"]),
+  /** Tokens of the request, as the provider counts them. */
+  inputTokens: Schema.optionalKey(Schema.Number),
+  /** Tokens of the answer; where the provider says so, those of its reasoning are among them. */
+  outputTokens: Schema.optionalKey(Schema.Number),
+  reasoningTokens: Schema.optionalKey(Schema.Number),
+  /** Input tokens that were read from the provider's prompt cache. */
+  cacheReadTokens: Schema.optionalKey(Schema.Number),
+  /** Input tokens that were written to the provider's prompt cache. */
+  cacheWriteTokens: Schema.optionalKey(Schema.Number),
+  raw: Schema.optionalKey(Schema.Unknown)
+})
+
+/**
+ * Token counts of one turn.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type LlmUsage = typeof LlmUsage.Type
+
+/**
+ * Estimates usage from counted characters, at four characters a token, rounded up.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const estimate = (characters: {
+  readonly input: number
+  readonly output: number
+  readonly reasoning?: number | undefined
+}): LlmUsage => {
+  const reasoning = characters.reasoning ?? 0
+  const usage: { -readonly [K in keyof LlmUsage]: LlmUsage[K] } = {
+    source: "estimated",
+    inputTokens: Math.ceil(characters.input / 4),
+    outputTokens: Math.ceil((characters.output + reasoning) / 4)
+  }
+  if (reasoning > 0) usage.reasoningTokens = Math.ceil(reasoning / 4)
+  return usage
+}
+
+/**
+ * Usage that a provider reports. Counts that are not numbers are left out.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const exact = (
+  raw: unknown,
+  counts: {
+    readonly inputTokens?: unknown
+    readonly outputTokens?: unknown
+    readonly reasoningTokens?: unknown
+    readonly cacheReadTokens?: unknown
+    readonly cacheWriteTokens?: unknown
+  }
+): LlmUsage => ({
+  source: "exact",
+  ...Records.filter(counts as Readonly<Record<string, unknown>>, Predicate.isNumber),
+  raw
+})

@@ -1,0 +1,14 @@
+/**
+ * Answers of language models as streams.
+ *
+ * Each module is a namespace; each is also importable alone, as in `effect-rill/Llm`.
+ *
+ * @since 0.1.0
+ */
+export * as Llm from "./Llm.ts"
+export * as LlmError from "./LlmError.ts"
+export * as LlmEvent from "./LlmEvent.ts"
+export * as LlmRequest from "./LlmRequest.ts"
+export * as LlmResponse from "./LlmResponse.ts"
+export * as LlmUsage from "./LlmUsage.ts"
+export * as OpenAi from "./provider/OpenAi.ts"

@@ -1,0 +1,180 @@
+/**
+ * What errors mean that most providers share: by status, and by the code and the words of the error
+ * object that OpenAI's API set the form for.
+ *
+ * @since 0.1.0
+ */
+import * as Predicate from "effect/Predicate"
+import {
+  Authentication,
+  ContentFiltered,
+  ContextTooLong,
+  InvalidRequest,
+  Malformed,
+  NotFound,
+  Overloaded,
+  PermissionDenied,
+  ProviderFailed,
+  QuotaExhausted,
+  RateLimited,
+  type Reason
+} from "../LlmError.ts"
+import type { HttpFailure } from "../wire/Http.ts"
+import { quote } from "../wire/Reader.ts"
+
+/**
+ * What a provider said of an error.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Report {
+  readonly message: string
+  readonly code?: string | undefined
+  readonly type?: string | undefined
+}
+
+/**
+ * Reads the error object in a body: `{ "error": { message, code, type } }`, `{ "error": "…" }`,
+ * `{ "message": "…" }` or `{ "detail": … }`, alone or first in an array.
+ *
+ * @category parsing
+ * @since 0.1.0
+ */
+export const readReport = (body: unknown): Report | undefined => {
+  const value = Array.isArray(body) ? body[0] : body
+  if (!Predicate.isObject(value)) return undefined
+  const error = property(value, "error") ?? value
+  if (typeof error === "string") return { message: error }
+  if (!Predicate.isObject(error)) return undefined
+  const message = property(error, "message") ?? property(error, "detail") ?? property(error, "error")
+  if (message === undefined) return undefined
+  const code = property(error, "code")
+  const type = property(error, "type")
+  return {
+    message: typeof message === "string" ? message : JSON.stringify(message),
+    code: typeof code === "string" ? code : typeof code === "number" ? String(code) : undefined,
+    type: typeof type === "string" ? type : undefined
+  }
+}
+
+/**
+ * What an answer with a bad status means.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export const fromHttpFailure = (failure: HttpFailure): Reason => {
+  const report = readReport(parse(failure.body))
+  if (report !== undefined) return classify(failure.status, report)
+  return classify(failure.status, {
+    message:
+      failure.body.trim() === ""
+        ? `the answer is HTTP ${failure.status} without a body`
+        : `the answer is HTTP ${failure.status} and begins ${quote(failure.body)}`
+  })
+}
+
+/**
+ * What an error inside the stream means. Its code may be an HTTP status.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export const fromReport = (report: Report): Reason => classify(Number(report.code), report)
+
+const classify = (status: number, report: Report): Reason => {
+  const code = report.code ?? report.type
+  const words = `${report.code ?? ""} ${report.type ?? ""} ${report.message}`.toLowerCase()
+  const fields = (advice: string) => ({
+    message: `${sentence(report.message)} ${advice}`.trimEnd(),
+    ...(Number.isInteger(status) ? { status } : undefined),
+    ...(code === undefined ? undefined : { code })
+  })
+  // The words first: providers put very different things under one status.
+  for (const [pattern, reason] of byWords) if (pattern.test(words)) return reason(fields)
+  const reason = byStatus[status]
+  if (reason !== undefined) return reason(fields)
+  if (status >= 500) return providerFailed(fields)
+  if (status >= 400) return invalidRequest(fields)
+  if (Number.isInteger(status)) {
+    return new Malformed({ message: `${sentence(report.message)} Check the base URL.`, status })
+  }
+  return report.type === "invalid_request_error" ? invalidRequest(fields) : providerFailed(fields)
+}
+
+interface Fields {
+  readonly message: string
+  readonly status?: number
+  readonly code?: string
+}
+type Make = (fields: (advice: string) => Fields) => Reason
+
+const authentication: Make = (f) => new Authentication(f("Check the API key and the variable it is read from."))
+const contextTooLong: Make = (f) =>
+  new ContextTooLong(f("Shorten the prompt or the wanted answer, or take a model with a larger context."))
+const quotaExhausted: Make = (f) =>
+  new QuotaExhausted(f("Waiting does not help: check the account's plan and billing."))
+const rateLimited: Make = (f) => new RateLimited(f("Wait, then ask again, or ask less often."))
+const overloaded: Make = (f) => new Overloaded(f("Ask again in a while, or another model."))
+const contentFiltered: Make = (f) => new ContentFiltered(f("Change the prompt."))
+const notFound: Make = (f) => new NotFound(f("Check the model's name and the base URL."))
+const invalidRequest: Make = (f) => new InvalidRequest(f(""))
+const permissionDenied: Make = (f) => new PermissionDenied(f("Check what the key's project may use."))
+const providerFailed: Make = (f) => new ProviderFailed(f("The fault is on the provider's side: ask again."))
+
+const byWords: ReadonlyArray<readonly [RegExp, Make]> = [
+  [
+    /context_length_exceeded|maximum context length|context window|prompt is too long|too many tokens in the prompt/,
+    contextTooLong
+  ],
+  [
+    /insufficient_quota|exceeded your current quota|billing_hard_limit|billing_not_active|credit balance/,
+    quotaExhausted
+  ],
+  [/invalid_api_key|incorrect api key|invalid api key|authentication_error/, authentication],
+  [/content_filter|content_policy|content management policy/, contentFiltered],
+  [/model_not_found/, notFound],
+  [/rate_limit/, rateLimited],
+  [/overloaded/, overloaded]
+]
+
+const byStatus: Readonly<Record<number, Make>> = {
+  400: invalidRequest,
+  401: authentication,
+  402: quotaExhausted,
+  403: permissionDenied,
+  404: notFound,
+  408: providerFailed,
+  409: providerFailed,
+  413: contextTooLong,
+  422: invalidRequest,
+  429: rateLimited,
+  498: overloaded,
+  500: providerFailed,
+  502: overloaded,
+  503: overloaded,
+  529: overloaded
+}
+
+const property = (value: object, key: string): unknown => {
+  const found = (value as Readonly<Record<string, unknown>>)[key]
+  return found === null ? undefined : found
+}
+
+const parse = (body: string): unknown => {
+  try {
+    return JSON.parse(body)
+  } catch {
+    return undefined
+  }
+}
+
+/** A provider's message, cut to a readable length and ended with a full stop. */
+const sentence = (message: string): string => {
+  const text = message.trim()
+  const cut = text.length > maxMessage ? `${text.slice(0, maxMessage)}…` : text
+  return /[.!?…]$/.test(cut) ? cut : `${cut}.`
+}
+
+const maxMessage = 1000

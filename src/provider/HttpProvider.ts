@@ -1,0 +1,167 @@
+/**
+ * What all providers over HTTP share: a protocol, a URL and headers make an `Llm`.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as HttpClient from "effect/http/HttpClient"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
+import type { Llm } from "../Llm.ts"
+import { Authentication, LlmError, type Phase, type Reason } from "../LlmError.ts"
+import type { LlmRequest } from "../LlmRequest.ts"
+import type { LlmUsage } from "../LlmUsage.ts"
+import type { Protocol } from "../protocol/Protocol.ts"
+import type { Progress } from "../wire/Decoder.ts"
+import * as EventStream from "../wire/EventStream.ts"
+import * as Http from "../wire/Http.ts"
+
+/**
+ * Where a model lives and how it talks.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options<in out S extends Progress> {
+  /** The provider's name, for events and errors. */
+  readonly provider: string
+  /** The model to ask where a request names none. */
+  readonly model: string
+  readonly protocol: Protocol<S>
+  readonly url: string
+  /** The key and how it is sent. */
+  readonly key: Key | undefined
+  /** Sent with every request. Redacted ones are secrets: no error quotes them. */
+  readonly headers: Readonly<Record<string, string | Redacted.Redacted | undefined>>
+}
+
+/**
+ * An API key in a header, such as `authorization: Bearer …`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Key {
+  readonly header: string
+  readonly scheme: "Bearer " | ""
+  readonly value: Redacted.Redacted
+}
+
+/**
+ * Makes the service.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = <S extends Progress>(
+  options: Options<S>
+): Effect.Effect<Llm["Service"], never, HttpClient.HttpClient> =>
+  Effect.map(HttpClient.HttpClient, (client) => ({
+    events: (request) => Stream.unwrap(open(client, options, request))
+  }))
+
+const open = Effect.fnUntraced(function* <S extends Progress>(
+  client: HttpClient.HttpClient,
+  options: Options<S>,
+  request: LlmRequest
+) {
+  const { protocol, provider } = options
+  const model = request.model ?? options.model
+  const fail = (reason: Reason, phase: Phase, details: Details) =>
+    new LlmError({ reason, provider, model, phase, emitted: 0, ...defined(details) })
+
+  const encoded = protocol.encode(request, options.model)
+  if (Result.isFailure(encoded)) return yield* fail(encoded.failure, "request", {})
+  const { body, inputCharacters } = encoded.success
+  const { headers, secrets } = yield* Effect.fromResult(plainHeaders(options)).pipe(
+    Effect.mapError((reason) => fail(reason, "request", {}))
+  )
+  const accept = protocol.framing === "sse" ? "text/event-stream" : "application/x-ndjson"
+  const answer = yield* Http.send(client, { url: options.url, headers, body, accept }).pipe(
+    Effect.mapError((failure) =>
+      failure._tag === "HttpFailure"
+        ? fail(protocol.error({ ...failure, body: conceal(failure.body, secrets) }), "headers", failure)
+        : fail(failure, "request", {})
+    )
+  )
+  const { decoder } = protocol
+  return EventStream.decode({
+    body: answer.body,
+    framing: protocol.framing,
+    declared:
+      protocol.framing === "sse" ? answer.contentType.includes("event-stream") : answer.contentType.includes("ndjson"),
+    decoder,
+    turn: { provider, inputCharacters },
+    bodyFailed: Http.bodyFailed,
+    fail: (reason, state) => {
+      const { emitted, output, usage } = decoder.told(state)
+      return fail(reason, output ? "mid-output" : "before-output", { emitted, usage, requestId: answer.requestId })
+    }
+  })
+})
+
+interface Details {
+  readonly emitted?: number | undefined
+  readonly usage?: LlmUsage | undefined
+  readonly requestId?: string | undefined
+  readonly retryAfter?: LlmError["retryAfter"]
+  readonly shouldRetry?: boolean | undefined
+}
+
+const defined = ({ emitted, requestId, retryAfter, shouldRetry, usage }: Details) => ({
+  ...(emitted === undefined ? undefined : { emitted }),
+  ...(usage === undefined ? undefined : { usage }),
+  ...(requestId === undefined ? undefined : { requestId }),
+  ...(retryAfter === undefined ? undefined : { retryAfter }),
+  ...(shouldRetry === undefined ? undefined : { shouldRetry })
+})
+
+interface PlainHeaders {
+  readonly headers: Record<string, string>
+  readonly secrets: ReadonlyArray<string>
+}
+
+/** Keys come out of `Redacted` here and nowhere else. */
+const plainHeaders = (options: {
+  readonly key: Key | undefined
+  readonly headers: Readonly<Record<string, string | Redacted.Redacted | undefined>>
+}): Result.Result<PlainHeaders, Authentication> =>
+  Result.gen(function* () {
+    const headers: Record<string, string> = {}
+    const secrets: Array<string> = []
+    for (const [name, value] of Object.entries(options.headers)) {
+      if (value === undefined) continue
+      if (Redacted.isRedacted(value)) secrets.push((headers[name] = yield* plain(value)))
+      else headers[name] = value
+    }
+    if (options.key !== undefined) {
+      const { header, scheme, value } = options.key
+      const key = yield* plain(value)
+      headers[header] = scheme + key
+      secrets.push(key)
+    }
+    return { headers, secrets }
+  })
+
+const plain = (secret: Redacted.Redacted): Result.Result<string, Authentication> => {
+  // A key that was read from a file often ends with a line break.
+  const value = Redacted.value(secret).trim()
+  return /^[\x21-\x7e]+$/.test(value)
+    ? Result.succeed(value)
+    : Result.fail(
+        new Authentication({
+          message:
+            "the API key is empty or has characters that a header cannot carry. Check the variable it is read from."
+        })
+      )
+}
+
+/** Some providers quote the key, or most of it, in their errors. */
+const conceal = (body: string, secrets: ReadonlyArray<string>): string => {
+  let text = body
+  for (const secret of secrets) if (secret !== "") text = text.replaceAll(secret, concealed)
+  return text.replace(/\b(?:sk|pk|gsk|xai|key)-[\w*-]{6,}/g, concealed)
+}
+
+const concealed = "<redacted>"

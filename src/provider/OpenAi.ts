@@ -1,0 +1,102 @@
+/**
+ * OpenAI: https://platform.openai.com/docs/api-reference.
+ *
+ * ```ts
+ * const layer = OpenAi.layerConfig({ model: "gpt-4o-mini" }).pipe(Layer.provide(FetchHttpClient.layer))
+ * ```
+ *
+ * @since 0.1.0
+ */
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import type * as HttpClient from "effect/http/HttpClient"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
+import { Llm } from "../Llm.ts"
+import * as OpenAiChat from "../protocol/OpenAiChat.ts"
+import * as HttpProvider from "./HttpProvider.ts"
+
+/**
+ * Where the API is, unless told otherwise.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const defaultBaseUrl = "https://api.openai.com/v1"
+
+/**
+ * Options of the provider.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** The model to ask where a request names none, such as `"gpt-4o-mini"`. */
+  readonly model: string
+  /** Without one, no `authorization` header is sent: for servers of your own. */
+  readonly apiKey?: Redacted.Redacted | undefined
+  /** The URL before `/chat/completions`. Default {@link defaultBaseUrl}. */
+  readonly baseUrl?: string | undefined
+  /** Sent as `OpenAI-Organization`. */
+  readonly organization?: string | undefined
+  /** Sent as `OpenAI-Project`. */
+  readonly project?: string | undefined
+  /** More headers, sent with every request. */
+  readonly headers?: Readonly<Record<string, string | Redacted.Redacted>> | undefined
+}
+
+/**
+ * Makes the service: for programs that need several models at once.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (options: Options): Effect.Effect<Llm["Service"], never, HttpClient.HttpClient> =>
+  HttpProvider.make({
+    provider: "openai",
+    model: options.model,
+    protocol: OpenAiChat.protocol,
+    url: `${(options.baseUrl ?? defaultBaseUrl).replace(/\/+$/, "")}/chat/completions`,
+    key: options.apiKey && { header: "authorization", scheme: "Bearer ", value: options.apiKey },
+    headers: {
+      "openai-organization": options.organization,
+      "openai-project": options.project,
+      ...options.headers
+    }
+  })
+
+/**
+ * The service as a Layer.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: Options): Layer.Layer<Llm, never, HttpClient.HttpClient> =>
+  Layer.effect(Llm, make(options))
+
+/**
+ * The service as a Layer, with what the options leave out read from configuration: `OPENAI_API_KEY`
+ * (required), `OPENAI_BASE_URL`, `OPENAI_ORG_ID` and `OPENAI_PROJECT_ID`, the names that OpenAI's own
+ * libraries read.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerConfig = (options: Options): Layer.Layer<Llm, Config.ConfigError, HttpClient.HttpClient> =>
+  Layer.effect(
+    Llm,
+    Effect.gen(function* () {
+      return yield* make({
+        ...options,
+        apiKey: options.apiKey ?? (yield* Config.Redacted("OPENAI_API_KEY")),
+        baseUrl: options.baseUrl ?? (yield* optional("OPENAI_BASE_URL")),
+        organization: options.organization ?? (yield* optional("OPENAI_ORG_ID")),
+        project: options.project ?? (yield* optional("OPENAI_PROJECT_ID"))
+      })
+    })
+  )
+
+/** A variable that is empty counts as not set, as shells make it hard to tell them apart. */
+const optional = (name: string): Config.Config<string | undefined> =>
+  Config.map(Config.option(Config.String(name)), (value) => Option.getOrUndefined(value) || undefined)

@@ -1,0 +1,71 @@
+/**
+ * What the wire asks of a protocol: a pure step from frames to events.
+ *
+ * @since 0.1.0
+ */
+import type { Reason } from "../LlmError.ts"
+import type { LlmEvent } from "../LlmEvent.ts"
+import type { LlmUsage } from "../LlmUsage.ts"
+
+/**
+ * One event of an event stream, or one line of NDJSON. The object is reused: it holds until the next
+ * frame. `value` is immutable and may be kept.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Frame {
+  /** The SSE event name, or `""`. */
+  event: string
+  data: string
+  /** `data` parsed as JSON, or `undefined` where it is not JSON. */
+  value: unknown
+}
+
+/**
+ * What the wire reads of a decoder's state.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Progress {
+  /** Whether a frame of this protocol has been seen. */
+  readonly started: boolean
+  /**
+   * Which end has come: the provider's last word on the answer (`semantic`), or on the stream (`wire`).
+   */
+  readonly end: "none" | "semantic" | "wire"
+}
+
+/**
+ * Turns frames into events. The functions are pure but for the state and the array they are given:
+ * no I/O, no Effect, no exceptions.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Decoder<in out S extends Progress> {
+  /** The state of a turn that has not begun. */
+  readonly initial: (turn: TurnContext) => S
+  /** Takes one frame, adds its events to `out`, and returns a reason if the turn has failed. */
+  readonly step: (state: S, frame: Frame, out: Array<LlmEvent>) => Reason | undefined
+  /** Whether a frame that is not JSON is this protocol's wire end, such as `[DONE]`. */
+  readonly isWireEnd: (frame: Frame) => boolean
+  /** Called once, at a good end: adds the complete tool calls and `Finished`. */
+  readonly end: (state: S, out: Array<LlmEvent>) => Reason | undefined
+  /** Characters of text told so far, whether anything of the answer was, and its usage so far. */
+  readonly told: (state: S) => { readonly emitted: number; readonly output: boolean; readonly usage: LlmUsage }
+}
+
+/**
+ * What a decoder is told of the turn it decodes.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TurnContext {
+  /** The provider's name. */
+  readonly provider: string
+  /** Characters of the prompt, for an estimate of its tokens. */
+  readonly inputCharacters: number
+}

@@ -1,0 +1,181 @@
+/**
+ * The one pull stage: bytes to events.
+ *
+ * Bytes become text, lines, frames and events in one loop that gives out arrays. Nothing is buffered
+ * but an unfinished frame, and nothing is read before it is asked for.
+ *
+ * @since 0.1.0
+ */
+import * as Arr from "effect/Array"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Pull from "effect/Pull"
+import * as Stream from "effect/Stream"
+import type { LlmError, Reason } from "../LlmError.ts"
+import { Truncated } from "../LlmError.ts"
+import type { LlmEvent } from "../LlmEvent.ts"
+import type { Decoder, Frame, Progress, TurnContext } from "./Decoder.ts"
+import { Reader } from "./Reader.ts"
+
+/**
+ * The largest event that is read, in characters: 16 Mi, as in `effect/encoding`'s SSE parser.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const maxEventLength = 16 * 1024 * 1024
+
+/**
+ * How long the stream waits for usage, late errors and the wire end once the provider has said its
+ * last word on the answer: 1 s.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const grace: Duration.Duration = Duration.seconds(1)
+
+/**
+ * How the body of an answer is to be decoded.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options<in out S extends Progress, E> {
+  readonly body: Stream.Stream<Uint8Array, E>
+  readonly framing: "sse" | "ndjson"
+  /** Whether the content type says that this is the stream that was asked for. */
+  readonly declared: boolean
+  readonly decoder: Decoder<S>
+  readonly turn: TurnContext
+  /** Why the turn failed, where the body did. */
+  readonly bodyFailed: (error: E) => Reason
+  readonly fail: (reason: Reason, state: S) => LlmError
+  readonly maxEventLength?: number | undefined
+}
+
+/**
+ * Decodes the body of an answer.
+ *
+ * - The wire end completes the stream at once, whether or not the peer closes.
+ * - After the semantic end alone, the end of input or {@link grace} completes it.
+ * - The end of input before either is `Truncated`; a body that fails is what `bodyFailed` says.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const decode = <S extends Progress, E>(options: Options<S, E>): Stream.Stream<LlmEvent, LlmError> =>
+  Stream.transformPull(options.body, (pull) => Effect.sync(() => makePull(options, pull)))
+
+type Events = Arr.NonEmptyReadonlyArray<LlmEvent>
+
+const makePull = <S extends Progress, E>(
+  options: Options<S, E>,
+  pull: Pull.Pull<Arr.NonEmptyReadonlyArray<Uint8Array>, E>
+): Pull.Pull<Events, LlmError> => {
+  const { decoder } = options
+  const state = decoder.initial(options.turn)
+  const reader = new Reader(options.framing, options.maxEventLength ?? maxEventLength)
+  /** Why nothing more is read: the turn is complete, or has failed. */
+  let over: "completed" | LlmError | undefined
+  let graceLeft = grace
+
+  const fail = (reason: Reason): void => {
+    over = options.fail(reason, state)
+  }
+  const complete = (out: Array<LlmEvent>): void => {
+    over = "completed"
+    const reason = decoder.end(state, out)
+    if (reason !== undefined) fail(reason)
+  }
+  const step = (frame: Frame, out: Array<LlmEvent>): void => {
+    const reason = decoder.step(state, frame, out)
+    if (reason !== undefined) fail(reason)
+    else if (state.end === "wire") complete(out)
+  }
+
+  const onChunks = (chunks: Arr.NonEmptyReadonlyArray<Uint8Array>): Pull.Pull<Events, LlmError> => {
+    const out: Array<LlmEvent> = []
+    for (let i = 0; i < chunks.length && over === undefined; i++) {
+      reader.feed(chunks[i]!)
+      for (let frame = reader.next(); frame !== undefined && over === undefined; frame = reader.next()) step(frame, out)
+      const problem = over === undefined ? reader.problem() : undefined
+      if (problem !== undefined) fail(problem)
+    }
+    return deliver(out)
+  }
+
+  const onEndOfInput = (): Pull.Pull<Events, LlmError> => {
+    const out: Array<LlmEvent> = []
+    const frame = reader.last()
+    // Of a frame that was cut in the middle nothing is known.
+    if (frame !== undefined && (frame.value !== undefined || decoder.isWireEnd(frame))) step(frame, out)
+    if (over === undefined) {
+      if (state.end !== "none") complete(out)
+      else if (state.started || reader.isEmpty || (options.declared && reader.isStream)) fail(truncated(state.started))
+      else fail(reader.notAStream())
+    }
+    return deliver(out)
+  }
+
+  // What was decoded before a failure is delivered before it.
+  const deliver = (out: Array<LlmEvent>): Pull.Pull<Events, LlmError> =>
+    Arr.isArrayNonEmpty(out) ? Effect.succeed(out) : next
+
+  const onFailure = (cause: Cause.Cause<E | Cause.Done>): Pull.Pull<Events, LlmError> => {
+    if (Pull.isDoneCause(cause)) return onEndOfInput()
+    const error = Cause.findErrorOption(cause)
+    if (Option.isNone(error)) return Effect.failCause(cause as Cause.Cause<never>)
+    fail(options.bodyFailed(error.value as E))
+    return next
+  }
+
+  const read = Effect.matchCauseEffect(pull, { onSuccess: onChunks, onFailure })
+
+  const readWithinGrace = Effect.flatMap(Clock.currentTimeMillis, (before) =>
+    Effect.matchCauseEffect(Effect.timeoutOption(pull, graceLeft), {
+      onFailure,
+      onSuccess: (chunks) => {
+        if (Option.isSome(chunks)) {
+          return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+            graceLeft = Duration.subtract(graceLeft, Duration.millis(now - before))
+            return onChunks(chunks.value)
+          })
+        }
+        const out: Array<LlmEvent> = []
+        complete(out)
+        return deliver(out)
+      }
+    })
+  )
+
+  const next: Pull.Pull<Events, LlmError> = Effect.suspend(() => {
+    if (over === "completed") return Effect.andThen(settle(pull), Cause.done())
+    if (over !== undefined) return Effect.fail(over)
+    return state.end === "semantic" ? readWithinGrace : read
+  })
+  return next
+}
+
+/**
+ * Reads the few bytes that end a body after the answer's own end, so that the connection can serve
+ * the next request; gives up after a moment, since a peer may keep the body open. Real time, not
+ * `Clock`: this is about a socket, and no caller waits for more than the moment.
+ */
+const settle = <E>(pull: Pull.Pull<Arr.NonEmptyReadonlyArray<Uint8Array>, E>): Effect.Effect<void> =>
+  Effect.raceFirst(
+    Effect.exit(Effect.forever(pull)),
+    Effect.callback<void>((resume) => {
+      const timer = setTimeout(() => resume(Effect.void), 10)
+      return Effect.sync(() => clearTimeout(timer))
+    })
+  ).pipe(Effect.asVoid)
+
+const truncated = (started: boolean): Truncated =>
+  new Truncated({
+    message: started
+      ? "the answer ended before the provider said that it was complete. Ask again, or look for a proxy that cuts long answers."
+      : "the answer ended before it began. Ask again, or look for a proxy that cuts long answers."
+  })

@@ -1,0 +1,141 @@
+/**
+ * Text in pieces to frames: server-sent events, NDJSON, or one JSON document.
+ *
+ * @since 0.1.0
+ */
+import type { Frame } from "./Decoder.ts"
+import { Lines } from "./Lines.ts"
+
+/**
+ * Finds frames in text that comes in pieces. `next` fills the frame's `event` and `data`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Framing {
+  readonly feed: (text: string) => void
+  /** The next whole frame of the piece that was fed, if there is one. */
+  readonly next: (frame: Frame) => boolean
+  /** At the end of input: the last frame, where its end was cut off. */
+  readonly last: (frame: Frame) => boolean
+  /** Characters held back for an unfinished frame. */
+  readonly held: () => number
+}
+
+/**
+ * Server-sent events, by the WHATWG standard (https://html.spec.whatwg.org/multipage/server-sent-events.html)
+ * but for one thing: an event that the end of input cuts off before its blank line counts, since
+ * several providers end so. `id` and `retry` are of no use to an answer and are skipped.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const sse = (): Framing => {
+  const lines = new Lines(true)
+  let event = ""
+  let data: string | undefined
+
+  /** Takes a line; true where it ends an event that has data. */
+  const take = (line: string): boolean => {
+    if (line === "") {
+      if (data !== undefined) return true
+      event = ""
+      return false
+    }
+    const field = line.charCodeAt(0)
+    if (field === D && isField(line, "data")) {
+      const value = fieldValue(line, 4)
+      data = data === undefined ? value : data + "\n" + value
+    } else if (field === E && isField(line, "event")) {
+      event = fieldValue(line, 5)
+    }
+    return false
+  }
+
+  const dispatch = (frame: Frame): boolean => {
+    frame.event = event
+    frame.data = data!
+    event = ""
+    data = undefined
+    return true
+  }
+
+  return {
+    feed: (text) => lines.feed(text),
+    next: (frame) => {
+      for (let line = lines.next(); line !== undefined; line = lines.next()) {
+        if (take(line)) return dispatch(frame)
+      }
+      return false
+    },
+    last: (frame) => {
+      const line = lines.rest()
+      if (line !== undefined) take(line)
+      return data === undefined ? false : dispatch(frame)
+    },
+    held: () => lines.pendingLength + (data === undefined ? 0 : data.length)
+  }
+}
+
+const D = 0x64
+const E = 0x65
+const COLON = 0x3a
+const SPACE = 0x20
+
+const isField = (line: string, name: string): boolean =>
+  (line.length === name.length || line.charCodeAt(name.length) === COLON) && line.slice(0, name.length) === name
+
+const fieldValue = (line: string, nameLength: number): string =>
+  line.slice(line.charCodeAt(nameLength + 1) === SPACE ? nameLength + 2 : nameLength + 1)
+
+/**
+ * Newline-delimited JSON: a frame is a line that is not blank.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const ndjson = (): Framing => {
+  const lines = new Lines(false)
+  const take = (frame: Frame, line: string | undefined): boolean => {
+    if (line === undefined || line.trim() === "") return false
+    frame.event = ""
+    frame.data = line
+    return true
+  }
+  return {
+    feed: (text) => lines.feed(text),
+    next: (frame) => {
+      for (let line = lines.next(); line !== undefined; line = lines.next()) {
+        if (take(frame, line)) return true
+      }
+      return false
+    },
+    last: (frame) => take(frame, lines.rest()),
+    held: () => lines.pendingLength
+  }
+}
+
+/**
+ * One document: a single frame, at the end of input. For servers that answer a request for a stream
+ * with the whole answer, or with an error, as JSON.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const document = (): Framing => {
+  const pieces: Array<string> = []
+  let length = 0
+  return {
+    feed: (text) => {
+      pieces.push(text)
+      length += text.length
+    },
+    next: () => false,
+    last: (frame) => {
+      frame.event = ""
+      frame.data = pieces.join("")
+      return length > 0
+    },
+    held: () => length
+  }
+}
