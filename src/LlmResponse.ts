@@ -155,29 +155,27 @@ class Folding implements Fold {
         content.push(Prompt.toolCallPart({ id, name, params: input, providerExecuted: false, options: metadata ?? {} }))
         continue
       }
-      const whole = block.pieces.join("")
+      const joined = block.pieces.join("")
       if (block.kind === "text") {
-        text.push(whole)
-        content.push(Prompt.textPart({ text: whole }))
+        text.push(joined)
+        content.push(Prompt.textPart({ text: joined }))
       } else {
-        reasoning.push(whole)
-        content.push(Prompt.reasoningPart({ text: whole, options: block.options ?? {} }))
+        reasoning.push(joined)
+        content.push(Prompt.reasoningPart({ text: joined, options: block.options ?? {} }))
       }
     }
     const refusal = this.refusal.join("")
     // A history without the refusal would show the user's message unanswered.
     if (refusal !== "") content.push(Prompt.textPart({ text: refusal }))
-    const characters = (pieces: ReadonlyArray<string>) => pieces.reduce((sum, piece) => sum + piece.length, 0)
+    const whole = { text: text.join(""), reasoning: reasoning.join(""), refusal }
     return {
-      text: text.join(""),
-      reasoning: reasoning.join(""),
-      refusal,
+      ...whole,
       toolCalls,
       sources: this.sources,
       finishReason: finished?.reason ?? "other",
       usage: finished?.usage ?? {
         source: "estimated",
-        outputTokens: Math.ceil((characters(text) + characters(reasoning) + refusal.length) / 4)
+        outputTokens: Math.ceil((whole.text.length + whole.reasoning.length + refusal.length) / 4)
       },
       toMessage: Prompt.assistantMessage({ content, options: finished?.metadata ?? {} }),
       ...(finished?.rawReason === undefined ? undefined : { rawReason: finished.rawReason }),

@@ -59,19 +59,26 @@ export const readReport = (body: unknown): Report | undefined => {
 }
 
 /**
- * What an answer with a bad status means.
+ * What a bad answer means: one with a bad status, or a good one whose body is not the stream that was
+ * asked for, such as a proxy's page or an error under HTTP 200.
  *
  * @category errors
  * @since 0.1.0
  */
 export const fromHttpFailure = (failure: HttpFailure): Reason => {
-  const report = readReport(parse(failure.body))
-  if (report !== undefined) return classify(failure.status, report)
-  return classify(failure.status, {
+  const { body, status } = failure
+  const report = readReport(parse(body))
+  if (status < 400) {
+    const begins = `The answer is HTTP ${status} but not the event stream that was asked for; it begins ${quote(body)}.`
+    const message = report === undefined ? begins : `${sentence(report.message)} ${begins}`
+    return classify(status, { ...report, message })
+  }
+  if (report !== undefined) return classify(status, report)
+  return classify(status, {
     message:
-      failure.body.trim() === ""
-        ? `the answer is HTTP ${failure.status} without a body`
-        : `the answer is HTTP ${failure.status} and begins ${quote(failure.body)}`
+      body.trim() === ""
+        ? `the answer is HTTP ${status} without a body`
+        : `the answer is HTTP ${status} and begins ${quote(body)}`
   })
 }
 
@@ -97,8 +104,11 @@ const classify = (status: number, report: Report): Reason => {
   if (reason !== undefined) return reason(fields)
   if (status >= 500) return providerFailed(fields)
   if (status >= 400) return invalidRequest(fields)
-  if (Number.isInteger(status)) {
-    return new Malformed({ message: `${sentence(report.message)} Check the base URL.`, status })
+  if (Number.isInteger(status) && code === undefined) {
+    return new Malformed({
+      message: `${sentence(report.message)} Check the base URL, and whether a proxy answers in the provider's place.`,
+      status
+    })
   }
   return report.type === "invalid_request_error" ? invalidRequest(fields) : providerFailed(fields)
 }

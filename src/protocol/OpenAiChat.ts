@@ -211,13 +211,14 @@ const encodeToolChoice = (
       new InvalidRequest({ message: `toolChoice names the tool ${unknown}, which the toolkit does not have.` })
     )
   }
-  const reference = (name: string) => ({ type: "function", function: { name } })
   return Result.succeed(
     "tool" in choice
       ? reference(choice.tool)
       : { type: "allowed_tools", allowed_tools: { mode: choice.mode ?? "auto", tools: choice.oneOf.map(reference) } }
   )
 }
+
+const reference = (name: string) => ({ type: "function", function: { name } })
 
 const encodeResponseFormat = (format: LlmRequest.ResponseFormat | undefined): Encoded<unknown> => {
   if (format === undefined) return Result.succeed(undefined)

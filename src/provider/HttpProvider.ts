@@ -77,12 +77,11 @@ const open = Effect.fnUntraced(function* <S extends Progress>(
   const { headers, secrets } = yield* Effect.fromResult(plainHeaders(options)).pipe(
     Effect.mapError((reason) => fail(reason, "request", {}))
   )
+  const meaning = (failure: Http.HttpFailure) => protocol.error({ ...failure, body: conceal(failure.body, secrets) })
   const accept = protocol.framing === "sse" ? "text/event-stream" : "application/x-ndjson"
   const answer = yield* Http.send(client, { url: options.url, headers, body, accept }).pipe(
     Effect.mapError((failure) =>
-      failure._tag === "HttpFailure"
-        ? fail(protocol.error({ ...failure, body: conceal(failure.body, secrets) }), "headers", failure)
-        : fail(failure, "request", {})
+      failure._tag === "HttpFailure" ? fail(meaning(failure), "headers", failure) : fail(failure, "request", {})
     )
   )
   const { decoder } = protocol
@@ -93,6 +92,7 @@ const open = Effect.fnUntraced(function* <S extends Progress>(
       protocol.framing === "sse" ? answer.contentType.includes("event-stream") : answer.contentType.includes("ndjson"),
     decoder,
     turn: { provider, inputCharacters },
+    notAStream: (body) => meaning(answer.toFailure(body)),
     bodyFailed: Http.bodyFailed,
     fail: (reason, state) => {
       const { emitted, output, usage } = decoder.told(state)

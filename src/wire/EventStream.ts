@@ -50,6 +50,8 @@ export interface Options<in out S extends Progress, E> {
   readonly declared: boolean
   readonly decoder: Decoder<S>
   readonly turn: TurnContext
+  /** What it means that the body is no such stream, by its beginning; all of it, if it is JSON. */
+  readonly notAStream: (body: string) => Reason
   /** Why the turn failed, where the body did. */
   readonly bodyFailed: (error: E) => Reason
   readonly fail: (reason: Reason, state: S) => LlmError
@@ -103,6 +105,7 @@ const makePull = <S extends Progress, E>(
       for (let frame = reader.next(); frame !== undefined && over === undefined; frame = reader.next()) step(frame, out)
       const problem = over === undefined ? reader.problem() : undefined
       if (problem !== undefined) fail(problem)
+      if (reader.isKnownPage) fail(options.notAStream(reader.beginning))
     }
     return deliver(out)
   }
@@ -112,10 +115,11 @@ const makePull = <S extends Progress, E>(
     const frame = reader.last()
     // Of a frame that was cut in the middle nothing is known.
     if (frame !== undefined && (frame.value !== undefined || decoder.isWireEnd(frame))) step(frame, out)
-    if (over === undefined) {
-      if (state.end !== "none") complete(out)
-      else if (state.started || reader.isEmpty || (options.declared && reader.isStream)) fail(truncated(state.started))
-      else fail(reader.notAStream())
+    if (!state.started && !reader.isEmpty && !(options.declared && reader.isStream)) {
+      fail(options.notAStream(reader.beginning))
+    } else if (over === undefined) {
+      if (state.end === "none") fail(truncated(state.started))
+      else complete(out)
     }
     return deliver(out)
   }

@@ -96,23 +96,24 @@ const fieldValue = (line: string, nameLength: number): string =>
  */
 export const ndjson = (): Framing => {
   const lines = new Lines(false)
-  const take = (frame: Frame, line: string | undefined): boolean => {
-    if (line === undefined || line.trim() === "") return false
-    frame.event = ""
-    frame.data = line
-    return true
-  }
   return {
     feed: (text) => lines.feed(text),
     next: (frame) => {
       for (let line = lines.next(); line !== undefined; line = lines.next()) {
-        if (take(frame, line)) return true
+        if (takeLine(frame, line)) return true
       }
       return false
     },
-    last: (frame) => take(frame, lines.rest()),
+    last: (frame) => takeLine(frame, lines.rest()),
     held: () => lines.pendingLength
   }
+}
+
+const takeLine = (frame: Frame, line: string | undefined): boolean => {
+  if (line === undefined || line.trim() === "") return false
+  frame.event = ""
+  frame.data = line
+  return true
 }
 
 /**

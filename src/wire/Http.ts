@@ -47,10 +47,12 @@ export interface Answer {
   readonly contentType: string
   readonly requestId: string | undefined
   readonly body: Stream.Stream<Uint8Array, HttpClientError.HttpClientError>
+  /** The answer as a bad one, for a body that is not what was asked for. */
+  readonly toFailure: (body: string) => HttpFailure
 }
 
 /**
- * An answer with a bad status.
+ * An answer with a bad status, or with a good one and a body that is not what was asked for.
  *
  * @category models
  * @since 0.1.0
@@ -103,9 +105,19 @@ const exchange = Effect.fnUntraced(function* (
   const response = yield* withPrivacy(client.execute(HttpClientRequest.setUrl(prepared, url))).pipe(
     Effect.mapError((error) => unreachable(url, error))
   )
+  const now = yield* Clock.currentTimeMillis
   const requestId = firstHeader(response.headers, requestIdHeaders)
+  const toFailure = (body: string): HttpFailure => ({
+    _tag: "HttpFailure",
+    status: response.status,
+    headers: response.headers,
+    body,
+    requestId,
+    retryAfter: retryAfter(response.headers, now),
+    shouldRetry: shouldRetry(response.headers)
+  })
   if (response.status >= 200 && response.status < 300) {
-    return { contentType: response.headers["content-type"] ?? "", requestId, body: response.stream }
+    return { contentType: response.headers["content-type"] ?? "", requestId, body: response.stream, toFailure }
   }
   const location = response.headers["location"]
   if (response.status >= 300 && response.status < 400 && location !== undefined) {
@@ -118,18 +130,7 @@ const exchange = Effect.fnUntraced(function* (
       message: `${originOf(url)} answers with a redirect, which a browser does not let us check. Set the base URL to its target.`
     })
   }
-  const body = yield* readErrorBody(response)
-  const now = yield* Clock.currentTimeMillis
-  const failure: HttpFailure = {
-    _tag: "HttpFailure",
-    status: response.status,
-    headers: response.headers,
-    body,
-    requestId,
-    retryAfter: retryAfter(response.headers, now),
-    shouldRetry: shouldRetry(response.headers)
-  }
-  return yield* Effect.fail(failure)
+  return yield* Effect.fail(toFailure(yield* readErrorBody(response)))
 })
 
 /**

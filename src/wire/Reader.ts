@@ -17,7 +17,7 @@ import * as LearnedShape from "./LearnedShape.ts"
  * @since 0.1.0
  */
 export class Reader {
-  /** The beginning of the body, for an error message. */
+  /** The beginning of the body, for an error. */
   private head = ""
   private body: "unknown" | "stream" | "document" | "page" = "unknown"
   private framing: Framing.Framing
@@ -46,15 +46,19 @@ export class Reader {
     return this.next() ?? (this.framing.last(this.frame) ? this.parsed() : undefined)
   }
 
-  /** What is wrong with the body so far. */
+  /** What is wrong with the stream so far. */
   problem(): Malformed | undefined {
-    if (this.body === "page") return this.head.length < quoted ? undefined : this.notAStream()
     if (this.framing.held() > this.maxEventLength) {
       return new Malformed({
         message: `an event of the stream is larger than ${this.maxEventLength} characters. The answer was given up to keep memory bounded.`
       })
     }
     return undefined
+  }
+
+  /** Whether enough is read of a page, of which there is nothing to decode. */
+  get isKnownPage(): boolean {
+    return this.body === "page" && this.head.length >= quoted
   }
 
   get isEmpty(): boolean {
@@ -65,10 +69,9 @@ export class Reader {
     return this.body === "stream"
   }
 
-  notAStream(): Malformed {
-    return new Malformed({
-      message: `the answer is not the event stream that was asked for. Check the base URL, and whether a proxy answers in the provider's place. It begins: ${quote(this.head)}`
-    })
+  /** The beginning of the body; all of it, if it is a document that has been read. */
+  get beginning(): string {
+    return this.body === "document" ? this.frame.data : this.head
   }
 
   private feedText(text: string): void {

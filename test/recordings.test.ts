@@ -1,0 +1,78 @@
+/**
+ * Recorded answers of real providers, which are not part of this repository: the variable
+ * RILL_RECORDINGS names their folder.
+ */
+import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import * as Effect from "effect/Effect"
+import * as LlmResponse from "effect-rill/LlmResponse"
+import * as OpenAiChat from "effect-rill/protocol/OpenAiChat"
+import { describe, expect, it } from "vitest"
+import { cuts, decodeBytes, type Outcome } from "./support/decodeBytes.ts"
+
+const folder = process.env["RILL_RECORDINGS"] ?? ""
+
+interface Expected {
+  readonly text: string
+  readonly reasoning?: string
+  readonly refusal?: string
+  readonly toolCalls: ReadonlyArray<{ readonly id: string; readonly name: string; readonly argumentsJson: string }>
+  readonly finishReason: string | null
+  readonly finishReasonRaw: string | null
+  readonly usage: Readonly<Record<string, number>> | null
+  readonly error: { readonly message: string } | null
+}
+
+const check = (outcome: Outcome, expected: Expected) => {
+  const response = LlmResponse.fromEvents(outcome.events)
+  expect(response.text).toBe(expected.text)
+  expect(response.reasoning).toBe(expected.reasoning ?? "")
+  expect(response.refusal).toBe(expected.refusal ?? "")
+  if (expected.error !== null) {
+    expect(outcome.error?.message).toContain(expected.error.message.slice(0, 100))
+    return
+  }
+  expect(outcome.error).toBeUndefined()
+  expect(response.toolCalls.map(({ id, input, name }) => ({ id, name, input }))).toEqual(
+    expected.toolCalls.map(({ argumentsJson, id, name }) => ({ id, name, input: JSON.parse(argumentsJson || "{}") }))
+  )
+  const reason = expected.toolCalls.length > 0 ? "tool-calls" : (expected.finishReason ?? "other")
+  expect(response.finishReason).toBe(reason)
+  expect(response.rawReason).toBe(expected.finishReasonRaw ?? undefined)
+  if (expected.usage === null) expect(response.usage.source).toBe("estimated")
+  else {
+    const { totalTokens: _, ...usage } = expected.usage
+    expect(response.usage).toMatchObject({ source: "exact", ...usage })
+  }
+}
+
+describe.runIf(folder !== "")("recordings", () => {
+  for (const provider of ["openai-chat", "openai-compatible"]) {
+    const dir = join(folder, provider)
+    const cases = existsSync(dir) ? readdirSync(dir).filter((name) => name.endsWith(".expected.json")) : []
+
+    it(`${provider}: the folder has recordings`, () => expect(cases.length).toBeGreaterThan(20))
+
+    it.each(cases)(`${provider}/%s`, async (name) => {
+      const base = join(dir, name.slice(0, -".expected.json".length))
+      const body = readFileSync(existsSync(`${base}.sse`) ? `${base}.sse` : `${base}.json`)
+      const expected = JSON.parse(readFileSync(join(dir, name), "utf8")) as Expected
+      let first: Outcome | undefined
+      for (const [cut, chunks] of cuts(body)) {
+        const outcome = await Effect.runPromise(decodeBytes(OpenAiChat.protocol, chunks))
+        if (first === undefined) {
+          check(outcome, expected)
+          first = outcome
+        } else {
+          expect(outcome.events, cut).toEqual(first.events)
+          expect(outcome.error?.message, cut).toEqual(first.error?.message)
+        }
+      }
+    })
+  }
+})
+
+it.runIf(folder === "")("recordings: not run, since RILL_RECORDINGS names no folder", () => {
+  console.warn("RILL_RECORDINGS is not set: the recordings of real providers were not decoded.")
+  expect(folder).toBe("")
+})
