@@ -24,7 +24,8 @@ export const make = (): ((line: string) => unknown) => {
   /** Most recently used first: content, reasoning and tool input each have their own. */
   const shapes: Array<Shape> = []
   let lessons = maxLessons
-  let previous: Scan | undefined
+  /** Lines that taught no shape yet; kinds of line may take turns. */
+  const recent: Array<Scan> = []
 
   return (line) => {
     for (let i = 0; i < shapes.length; i++) {
@@ -43,8 +44,7 @@ export const make = (): ((line: string) => unknown) => {
     lessons--
     const scan = scanLine(line, value)
     if (scan === undefined) return value
-    learn(shapes, previous, scan)
-    previous = scan
+    learn(shapes, recent, scan)
     return value
   }
 }
@@ -122,6 +122,7 @@ const match = (shape: Shape, line: string): object | undefined => {
     if (line.slice(position, position + piece.length) !== piece) return undefined
     position += piece.length
   }
+  while (line.charCodeAt(position) === 0x20) position++
   return position === line.length ? fill(shape.root, found) : undefined
 }
 
@@ -153,19 +154,26 @@ const fill = (node: Node, found: ReadonlyArray<string | number>): object => {
 }
 
 /** Two lines that differ only in scalars make a shape; a shape and such a line make one with more holes. */
-const learn = (shapes: Array<Shape>, previous: Scan | undefined, scan: Scan): void => {
+const learn = (shapes: Array<Shape>, recent: Array<Scan>, scan: Scan): void => {
   for (let i = 0; i < shapes.length; i++) {
     const shape = shapes[i]!
     const holes = differences(shape.scan, scan)
     if (holes === undefined) continue
     shapes.splice(i, 1)
     for (const hole of shape.holes) if (!holes.includes(hole)) holes.push(hole)
-    const wider = makeShape(scan, holes)
-    if (wider !== undefined) shapes.unshift(wider)
-    return
+    return remember(shapes, makeShape(scan, holes))
   }
-  const holes = previous === undefined ? undefined : differences(previous, scan)
-  const shape = holes === undefined ? undefined : makeShape(scan, holes)
+  for (let i = 0; i < recent.length; i++) {
+    const holes = differences(recent[i]!, scan)
+    if (holes === undefined) continue
+    recent.splice(i, 1)
+    return remember(shapes, makeShape(scan, holes))
+  }
+  recent.unshift(scan)
+  if (recent.length > maxShapes) recent.pop()
+}
+
+const remember = (shapes: Array<Shape>, shape: Shape | undefined): void => {
   if (shape === undefined) return
   shapes.unshift(shape)
   if (shapes.length > maxShapes) shapes.pop()
@@ -188,7 +196,7 @@ const differences = (a: Scan, b: Scan): Array<number> | undefined => {
     aEnd = x.end
     bEnd = y.end
   }
-  return a.line.slice(aEnd) === b.line.slice(bEnd) ? differing : undefined
+  return withoutPadding(a.line.slice(aEnd)) === withoutPadding(b.line.slice(bEnd)) ? differing : undefined
 }
 
 const makeShape = (scan: Scan, holes: Array<number>): Shape | undefined => {
@@ -201,7 +209,7 @@ const makeShape = (scan: Scan, holes: Array<number>): Shape | undefined => {
     pieces.push(scan.line.slice(position, scalar.start))
     position = scalar.end
   }
-  pieces.push(scan.line.slice(position))
+  pieces.push(withoutPadding(scan.line.slice(position)))
   const scalars = holes.map((hole) => scan.scalars[hole]!)
   return {
     pieces,
@@ -215,6 +223,9 @@ const makeShape = (scan: Scan, holes: Array<number>): Shape | undefined => {
     scan
   }
 }
+
+/** Anthropic pads its lines with a varying number of spaces, against guesses by length. */
+const withoutPadding = (tail: string): string => tail.replace(/ +$/, "")
 
 const makeNode = (
   template: object,
