@@ -16,7 +16,11 @@ export interface Outcome {
 export const decodeBytes = <S extends Progress, E = never>(
   protocol: Protocol<S>,
   body: Iterable<Uint8Array> | Stream.Stream<Uint8Array, E>,
-  options: { readonly declared?: boolean; readonly maxEventLength?: number } = {}
+  options: {
+    readonly declared?: boolean
+    readonly maxEventLength?: number
+    readonly onEvent?: (event: LlmEvent) => Effect.Effect<unknown>
+  } = {}
 ): Effect.Effect<Outcome> => {
   const events: Array<LlmEvent> = []
   return EventStream.decode({
@@ -50,7 +54,10 @@ export const decodeBytes = <S extends Progress, E = never>(
     },
     maxEventLength: options.maxEventLength
   }).pipe(
-    Stream.runForEach((event) => Effect.sync(() => events.push(event))),
+    Stream.runForEach((event) => {
+      events.push(event)
+      return options.onEvent?.(event) ?? Effect.void
+    }),
     Effect.match({
       onSuccess: () => ({ events, error: undefined }),
       onFailure: (error) => ({ events, error })
