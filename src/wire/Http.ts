@@ -1,15 +1,16 @@
 /**
  * One request out, over the caller's `HttpClient`: fetch, undici or node:http.
  *
- * Keys stay where they were sent: redirects are followed by hand and only within the origin, key
- * headers are redacted in spans, trace headers are not sent to providers, and no error carries a
- * request, a URL's query or an `HttpClientError`.
+ * Keys stay where they were sent: redirects are followed by hand and only within the origin, no span
+ * and no error holds a request, a URL's query or an `HttpClientError`, and trace headers are not sent
+ * to providers.
  *
  * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Function from "effect/Function"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
@@ -19,7 +20,7 @@ import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Disconnected, InvalidRequest, Unreachable } from "../LlmError.ts"
 
@@ -47,6 +48,8 @@ export interface Answer {
   readonly contentType: string
   readonly requestId: string | undefined
   readonly body: Stream.Stream<Uint8Array, HttpClientError.HttpClientError>
+  /** To be called when the body has been read to its end: the connection is then kept for the next request. */
+  readonly ended: () => void
   /** The answer as a bad one, for a body that is not what was asked for. */
   readonly toFailure: (body: string) => HttpFailure
 }
@@ -94,6 +97,19 @@ export const send = (
     return exchange(HttpClient.withScope(client), request.url, checked.success, 0)
   })
 
+/**
+ * Runs a request in a scope of its own, whose closing aborts it. An answer that has been read to its
+ * end is left alone: aborting it would close a connection that can serve the next request.
+ */
+const abortable = <A, E>(request: Effect.Effect<A, E, Scope.Scope>) =>
+  Effect.gen(function* () {
+    const connection = yield* Scope.make()
+    let ended = false
+    yield* Effect.addFinalizer((exit) => (ended ? Effect.void : Scope.close(connection, exit)))
+    const response = yield* Scope.provide(request, connection)
+    return { response, ended: () => void (ended = true) }
+  })
+
 const maxRedirects = 5
 
 const exchange = Effect.fnUntraced(function* (
@@ -102,9 +118,9 @@ const exchange = Effect.fnUntraced(function* (
   prepared: HttpClientRequest.HttpClientRequest,
   redirects: number
 ): Effect.fn.Return<Answer, HttpFailure | Unreachable | InvalidRequest, Scope.Scope> {
-  const response = yield* withPrivacy(client.execute(HttpClientRequest.setUrl(prepared, url))).pipe(
-    Effect.mapError((error) => unreachable(url, error))
-  )
+  const { ended, response } = yield* withPrivacy(
+    abortable(client.execute(HttpClientRequest.setUrl(prepared, url)))
+  ).pipe(Effect.mapError((error) => unreachable(url, error)))
   const now = yield* Clock.currentTimeMillis
   const requestId = firstHeader(response.headers, requestIdHeaders)
   const toFailure = (body: string): HttpFailure => ({
@@ -117,7 +133,7 @@ const exchange = Effect.fnUntraced(function* (
     shouldRetry: shouldRetry(response.headers)
   })
   if (response.status >= 200 && response.status < 300) {
-    return { contentType: response.headers["content-type"] ?? "", requestId, body: response.stream, toFailure }
+    return { contentType: response.headers["content-type"] ?? "", requestId, body: response.stream, ended, toFailure }
   }
   const location = response.headers["location"]
   if (response.status >= 300 && response.status < 400 && location !== undefined) {
@@ -178,33 +194,16 @@ const firstHeader = (headers: Headers.Headers, names: ReadonlyArray<string>): st
   return undefined
 }
 
-/** Headers that carry keys at one provider or another. */
-const keyHeaders = [
-  "authorization",
-  "proxy-authorization",
-  "cookie",
-  "set-cookie",
-  "x-api-key",
-  "api-key",
-  "x-goog-api-key",
-  "ocp-apim-subscription-key",
-  "openai-organization",
-  "openai-project",
-  "location"
-]
-
+/**
+ * No trace headers to providers, no redirect followed by fetch, which would take the key along, and
+ * no span by the client: it would hold the request, headers and all, in its exit.
+ */
 const withPrivacy = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.flatMap(Headers.CurrentRedactedNames, (names) =>
-    Effect.flatMap(Effect.serviceOption(FetchHttpClient.RequestInit), (init) =>
-      effect.pipe(
-        Effect.provideService(Headers.CurrentRedactedNames, [...names, ...keyHeaders]),
-        Effect.provideService(HttpClient.TracerPropagationEnabled, false),
-        // fetch would follow a redirect with the key, wherever it leads.
-        Effect.provideService(FetchHttpClient.RequestInit, {
-          ...Option.getOrUndefined(init),
-          redirect: "manual"
-        })
-      )
+  Effect.flatMap(Effect.serviceOption(FetchHttpClient.RequestInit), (init) =>
+    effect.pipe(
+      Effect.provideService(HttpClient.TracerDisabledWhen, Function.constTrue),
+      Effect.provideService(HttpClient.TracerPropagationEnabled, false),
+      Effect.provideService(FetchHttpClient.RequestInit, { ...Option.getOrUndefined(init), redirect: "manual" })
     )
   )
 

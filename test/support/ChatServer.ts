@@ -53,9 +53,8 @@ export interface Recorded {
   readonly headers: Http.IncomingHttpHeaders
   /** The body's text. */
   readonly text: string
-  /** The body, parsed. `undefined` where it is not JSON. */
-  // oxlint-disable-next-line typescript/no-explicit-any
-  readonly body: any
+  /** The body, parsed; empty where it is not a JSON object. */
+  readonly body: Readonly<Record<string, unknown>>
   /** Bytes of the answer handed to the socket so far. */
   written: number
   /** How the answer ended, while it has not: `"open"`. */
@@ -146,8 +145,21 @@ export const failure = (
 
 /** A promise and the function that resolves it: for `pause`. */
 export const gate = (): { readonly opened: Promise<void>; readonly open: () => void } => {
-  const { promise, resolve } = Promise.withResolvers<void>()
+  const { promise, resolve } = deferred<void>()
   return { opened: promise, open: () => resolve() }
+}
+
+interface Deferred<A> {
+  readonly promise: Promise<A>
+  readonly resolve: (value: A) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** `Promise.withResolvers`, which is not in this project's `lib`. */
+const deferred = <A>(): Deferred<A> => {
+  let settle: Omit<Deferred<A>, "promise"> | undefined
+  const promise = new Promise<A>((resolve, reject) => (settle = { resolve, reject }))
+  return { promise, ...settle! }
 }
 
 // -----------------------------------------------------------------------------
@@ -162,7 +174,7 @@ export const start = async (script: Script): Promise<ChatServer> => {
     for (const wake of waiting.splice(0)) wake()
   }
   const until = async (what: string, holds: () => boolean): Promise<void> => {
-    const timeout = Promise.withResolvers<never>()
+    const timeout = deferred<never>()
     const timer = setTimeout(() => timeout.reject(new Error(`the chat server waited 5 s for ${what}`)), 5000)
     try {
       while (!holds()) {
@@ -176,7 +188,7 @@ export const start = async (script: Script): Promise<ChatServer> => {
   }
 
   const server = Http.createServer((request, response) => {
-    const { promise: ended, resolve } = Promise.withResolvers<Ending>()
+    const { promise: ended, resolve } = deferred<Ending>()
     const end = (recorded: Recorded, state: Ending) => {
       if (recorded.state !== "open") return
       recorded.state = state
@@ -298,10 +310,10 @@ const wait = (what: number | Promise<unknown> | (() => Promise<unknown>)): Promi
       ? what()
       : what
 
-const parse = (text: string): unknown => {
+const parse = (text: string): Readonly<Record<string, unknown>> => {
   try {
-    return JSON.parse(text)
+    return { ...JSON.parse(text) }
   } catch {
-    return undefined
+    return {}
   }
 }

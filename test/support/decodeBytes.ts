@@ -39,6 +39,7 @@ export const decodeBytes = <S extends Progress, E = never>(
         retryAfter: undefined,
         shouldRetry: undefined
       }),
+    bodyEnded: () => {},
     bodyFailed: () => {
       throw new Error("the body failed")
     },
