@@ -194,18 +194,25 @@ const firstHeader = (headers: Headers.Headers, names: ReadonlyArray<string>): st
   return undefined
 }
 
+/** Headers that carry keys, at one provider or another, beyond those that `effect/http` redacts. */
+const keyHeaders = ["api-key", "x-goog-api-key", "ocp-apim-subscription-key", "proxy-authorization"]
+
 /**
  * No trace headers to providers, no redirect followed by fetch, which would take the key along, and
- * no span by the client: it would hold the request, headers and all, in its exit.
+ * no span by the client: it would hold the request, headers and all, in its exit. A caller's own
+ * client that logs its requests logs them without keys.
  */
 const withPrivacy = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.flatMap(Effect.serviceOption(FetchHttpClient.RequestInit), (init) =>
-    effect.pipe(
+  Effect.gen(function* () {
+    const init = yield* Effect.serviceOption(FetchHttpClient.RequestInit)
+    const redacted = yield* Headers.CurrentRedactedNames
+    return yield* effect.pipe(
       Effect.provideService(HttpClient.TracerDisabledWhen, Function.constTrue),
       Effect.provideService(HttpClient.TracerPropagationEnabled, false),
+      Effect.provideService(Headers.CurrentRedactedNames, [...redacted, ...keyHeaders]),
       Effect.provideService(FetchHttpClient.RequestInit, { ...Option.getOrUndefined(init), redirect: "manual" })
     )
-  )
+  })
 
 /** Refuses what would fail, or leak into an error, further down. */
 const check = (request: Request): Result.Result<HttpClientRequest.HttpClientRequest, InvalidRequest> => {

@@ -6,8 +6,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
-import type * as HttpClient from "effect/http/HttpClient"
+import * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
@@ -122,7 +123,7 @@ describe.each(clients)("over %s", (_, client) => {
     ["one to be read with GET", 303, "/x", /GET/],
     ["a loop", 307, "/v1/chat/completions", /more than 5 times/],
     ["nonsense", 307, "http://[", /not a URL/]
-  ] as const)("a redirect that is %s is refused", ([_, status, location, message]) =>
+  ] as const)("a redirect that is %s is refused", ([, status, location, message]) =>
     Effect.gen(function* () {
       const server = yield* start([{ status, headers: { location } }])
       const error = yield* failureOf(server, {}, client)
@@ -286,7 +287,7 @@ describe("errors with a status", () => {
     ["JSON that is cut", "application/json", '{"error": {"message": "cut sh', "cut sh"],
     ["JSON under another name", "application/octet-stream", '{"error":{"message":"Not today"}}', "Not today"],
     ["another form of JSON", "application/json", '{"detail":"Unprocessable"}', "Unprocessable"]
-  ] as const)("with %s for a body", ([_, type, body, quoted]) =>
+  ] as const)("with %s for a body", ([, type, body, quoted]) =>
     Effect.gen(function* () {
       const server = yield* start([{ status: 502, headers: { "content-type": type }, steps: [{ raw: body }] }])
       const error = yield* failureOf(server)
@@ -368,6 +369,29 @@ describe("keys", () => {
       const text = yield* Effect.promise(async () => (await import("node:util")).inspect([seen, exits], { depth: 12 }))
       expect(text).not.toContain("secret-of")
       expect(text).not.toContain(key)
+    })
+  )
+
+  it.effect("are redacted where the caller's own client logs its requests", () =>
+    Effect.gen(function* () {
+      const logged: Array<string> = []
+      const server = yield* start([ChatServer.answer("ok")])
+      const logging = Layer.effect(
+        HttpClient.HttpClient,
+        Effect.map(
+          HttpClient.HttpClient,
+          HttpClient.tapRequest((request) => Effect.log(request))
+        )
+      ).pipe(Layer.provide(FetchHttpClient.layer))
+      const headers = Object.fromEntries(
+        ["x-api-key", "api-key", "x-goog-api-key"].map((name) => [name, Redacted.make(`secret-of-${name}`)])
+      )
+      yield* Llm.run("Hi").pipe(
+        Effect.provide(layer(server, { headers }, logging)),
+        Effect.provide(Logger.layer([Logger.map(Logger.formatJson, (line) => void logged.push(line))]))
+      )
+      expect(logged.join()).toContain("x-goog-api-key")
+      expect(logged.join()).not.toMatch(/secret-of|sk-test/)
     })
   )
 
