@@ -1,0 +1,280 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Prompt from "effect/ai/Prompt"
+import * as Tool from "effect/ai/Tool"
+import * as Toolkit from "effect/ai/Toolkit"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type { LlmRequest } from "effect-rill/LlmRequest"
+import * as OpenAiChat from "effect-rill/protocol/OpenAiChat"
+
+/** The body as it is sent. */
+const body = (request: LlmRequest): Record<string, unknown> => {
+  const encoded = OpenAiChat.encode(request, "gpt-test")
+  if (Result.isFailure(encoded)) throw encoded.failure
+  return JSON.parse(JSON.stringify(encoded.success.body)) as Record<string, unknown>
+}
+
+const failure = (request: unknown) => {
+  const encoded = OpenAiChat.encode(request as LlmRequest, "gpt-test")
+  if (Result.isSuccess(encoded)) throw new Error("it was encoded")
+  return encoded.failure
+}
+
+const messages = (prompt: Prompt.RawInput): unknown => body({ prompt })["messages"]
+
+const Weather = Tool.make("weather", {
+  description: "The weather of a city",
+  parameters: Schema.Struct({ city: Schema.String, days: Schema.optional(Schema.Number) }),
+  success: Schema.String
+})
+const Now = Tool.make("now", { success: Schema.String }).annotate(Tool.Strict, true)
+const toolkit = Toolkit.make(Weather, Now)
+
+describe("a request", () => {
+  it("of a prompt alone asks for a stream with usage, and for nothing else", () =>
+    expect(body({ prompt: "Hi" })).toEqual({
+      model: "gpt-test",
+      messages: [{ role: "user", content: "Hi" }],
+      stream: true,
+      stream_options: { include_usage: true }
+    }))
+
+  it("has every setting under OpenAI's name", () =>
+    expect(
+      body({
+        prompt: "Hi",
+        model: "other",
+        temperature: 0,
+        maxTokens: 10,
+        topP: 0.9,
+        stop: ["a", "b"],
+        seed: 7,
+        frequencyPenalty: -1,
+        presencePenalty: 1.5,
+        reasoning: "low",
+        extra: { logit_bias: { "50256": -100 }, user: "u1" }
+      })
+    ).toMatchObject({
+      model: "other",
+      temperature: 0,
+      max_completion_tokens: 10,
+      top_p: 0.9,
+      stop: ["a", "b"],
+      seed: 7,
+      frequency_penalty: -1,
+      presence_penalty: 1.5,
+      reasoning_effort: "low",
+      logit_bias: { "50256": -100 },
+      user: "u1",
+      stream: true
+    }))
+
+  it("takes extra as it is, but stays a stream", () =>
+    expect(body({ prompt: "Hi", extra: { stream: false, temperature: 2, stream_options: null } })).toMatchObject({
+      stream: true,
+      temperature: 2,
+      stream_options: null
+    }))
+})
+
+describe("messages", () => {
+  it("system comes first; a system message may be the developer's", () =>
+    expect(
+      body({
+        system: "Be brief.",
+        prompt: [
+          { role: "system", content: "Be kind.", options: { openai: { role: "developer" } } },
+          { role: "user", content: "Hi", options: { openai: { name: "ada" } } }
+        ]
+      })["messages"]
+    ).toEqual([
+      { role: "system", content: "Be brief." },
+      { role: "developer", content: "Be kind." },
+      { role: "user", name: "ada", content: "Hi" }
+    ]))
+
+  it("a user's parts: text, images, audio, documents", () => {
+    const bytes = new Uint8Array([1, 2, 3])
+    const part = (mediaType: string, data: string | Uint8Array | URL, more = {}) =>
+      Prompt.filePart({ mediaType, data, ...more })
+    const content = [
+      Prompt.textPart({ text: "See" }),
+      part("image/png", bytes, { options: { openai: { imageDetail: "low" } } }),
+      part("image/*", bytes),
+      part("image/jpeg", new URL("https://example.com/a.jpg")),
+      part("image/jpeg", "https://example.com/b.jpg"),
+      part("image/gif", "AQID"),
+      part("audio/wav", bytes),
+      part("audio/mpeg", "AQID"),
+      part("application/pdf", bytes, { fileName: "a.pdf" }),
+      part("application/pdf", "file-abc")
+    ]
+    expect(messages(Prompt.fromMessages([Prompt.userMessage({ content })]))).toEqual([
+      {
+        role: "user",
+        content: [
+          { type: "text", text: "See" },
+          { type: "image_url", image_url: { url: "data:image/png;base64,AQID", detail: "low" } },
+          { type: "image_url", image_url: { url: "data:image/jpeg;base64,AQID" } },
+          { type: "image_url", image_url: { url: "https://example.com/a.jpg" } },
+          { type: "image_url", image_url: { url: "https://example.com/b.jpg" } },
+          { type: "image_url", image_url: { url: "data:image/gif;base64,AQID" } },
+          { type: "input_audio", input_audio: { data: "AQID", format: "wav" } },
+          { type: "input_audio", input_audio: { data: "AQID", format: "mp3" } },
+          { type: "file", file: { filename: "a.pdf", file_data: "data:application/pdf;base64,AQID" } },
+          { type: "file", file: { file_id: "file-abc" } }
+        ]
+      }
+    ])
+  })
+
+  it("tool calls and their results", () =>
+    expect(
+      messages([
+        { role: "user", content: "Weather?" },
+        {
+          role: "assistant",
+          content: [
+            { type: "reasoning", text: "Hm." },
+            { type: "text", text: "Let me " },
+            { type: "text", text: "look." },
+            { type: "tool-call", id: "c1", name: "weather", params: { city: "Bern" } },
+            { type: "tool-call", id: "c2", name: "now", params: {} }
+          ]
+        },
+        {
+          role: "tool",
+          content: [
+            { type: "tool-result", id: "c1", name: "weather", isFailure: false, result: { sky: "blue" } },
+            { type: "tool-result", id: "c2", name: "now", isFailure: true, result: "no clock" },
+            {
+              type: "tool-result",
+              id: "c3",
+              name: "now",
+              isFailure: false,
+              result: 1,
+              modelOutput: [{ type: "text", text: "one" }]
+            }
+          ]
+        },
+        { role: "assistant", content: "Blue." }
+      ])
+    ).toEqual([
+      { role: "user", content: "Weather?" },
+      {
+        role: "assistant",
+        content: "Let me look.",
+        tool_calls: [
+          { id: "c1", type: "function", function: { name: "weather", arguments: '{"city":"Bern"}' } },
+          { id: "c2", type: "function", function: { name: "now", arguments: "{}" } }
+        ]
+      },
+      { role: "tool", tool_call_id: "c1", content: '{"sky":"blue"}' },
+      { role: "tool", tool_call_id: "c2", content: "no clock" },
+      { role: "tool", tool_call_id: "c3", content: "one" },
+      { role: "assistant", content: "Blue." }
+    ]))
+})
+
+describe("tools", () => {
+  it("are functions with JSON Schema, strict where annotated", () => {
+    const { tools } = body({ prompt: "Hi", toolkit }) as { tools: ReadonlyArray<{ function: Record<string, unknown> }> }
+    expect(tools).toMatchObject([
+      {
+        type: "function",
+        function: {
+          name: "weather",
+          description: "The weather of a city",
+          parameters: { type: "object", properties: { city: { type: "string" } }, required: ["city"] }
+        }
+      },
+      { type: "function", function: { name: "now", strict: true } }
+    ])
+    expect(tools[0]!.function).not.toHaveProperty("strict")
+  })
+
+  it.each([
+    ["auto", "auto"],
+    ["none", "none"],
+    ["required", "required"],
+    [{ tool: "now" }, { type: "function", function: { name: "now" } }],
+    [
+      { mode: "required", oneOf: ["now", "weather"] },
+      {
+        type: "allowed_tools",
+        allowed_tools: {
+          mode: "required",
+          tools: [
+            { type: "function", function: { name: "now" } },
+            { type: "function", function: { name: "weather" } }
+          ]
+        }
+      }
+    ]
+  ] as const)("choice %j", (toolChoice, expected) =>
+    expect(body({ prompt: "Hi", toolkit, toolChoice })["tool_choice"]).toEqual(expected)
+  )
+})
+
+describe("response format", () => {
+  const schema = Schema.Struct({ name: Schema.String, age: Schema.optionalKey(Schema.Number) })
+
+  it("of a schema is strict, in the form that OpenAI enforces", () => {
+    const format = body({ prompt: "Hi", responseFormat: { type: "json-schema", schema, name: "person" } })[
+      "response_format"
+    ]
+    expect(format).toMatchObject({
+      type: "json_schema",
+      json_schema: { name: "person", strict: true, schema: { type: "object", additionalProperties: false } }
+    })
+  })
+
+  it("of JSON Schema is sent as it is", () => {
+    const plain = { type: "object", properties: { a: { type: "string" } } }
+    expect(
+      body({ prompt: "Hi", responseFormat: { type: "json-schema", schema: plain, strict: false } })["response_format"]
+    ).toEqual({ type: "json_schema", json_schema: { name: "response", strict: false, schema: plain } })
+  })
+
+  it("of any JSON, of text", () => {
+    expect(body({ prompt: "Hi", responseFormat: { type: "json" } })["response_format"]).toEqual({ type: "json_object" })
+    expect(body({ prompt: "Hi", responseFormat: { type: "text" } })["response_format"]).toEqual({ type: "text" })
+  })
+})
+
+describe("bad input is refused, and says what is wrong", () => {
+  const file = (mediaType: string, data: string | Uint8Array = "AQID") =>
+    Prompt.fromMessages([Prompt.userMessage({ content: [Prompt.filePart({ mediaType, data })] })])
+
+  it.each([
+    [{ prompt: "Hi", temperature: Number.NaN }, /temperature .* not NaN/],
+    [{ prompt: "Hi", temperature: "hot" }, /temperature .* type string/],
+    [{ prompt: "Hi", maxTokens: 0 }, /maxTokens must be a whole number of at least 1, not 0/],
+    [{ prompt: "Hi", maxTokens: 1.5 }, /maxTokens must be a whole number/],
+    [{ prompt: "Hi", topP: 1.1 }, /topP must be a number from 0 to 1, not 1.1/],
+    [{ prompt: "Hi", seed: 0.5 }, /seed must be a whole number/],
+    [{ prompt: "Hi", model: "" }, /model/],
+    [{ prompt: "Hi", system: 1 }, /system must be a string/],
+    [{ prompt: [] }, /no message/],
+    [{ prompt: [{ role: "system", content: "x" }] }, /no message/],
+    [{ prompt: undefined }, /the prompt must be/],
+    [{ prompt: 7 }, /the prompt must be/],
+    [{ prompt: [{ role: "robot", content: "secret words" }] }, /role/],
+    [{ prompt: "Hi", toolkit, toolChoice: { tool: "nowt" } }, /nowt/]
+  ])("InvalidRequest: %j", (request, message) => {
+    const error = failure(request)
+    expect(error._tag).toBe("InvalidRequest")
+    expect(error.message).toMatch(message)
+    expect(error.message).not.toContain("secret words")
+  })
+
+  it.each([
+    [file("video/mp4"), /video\/mp4/],
+    [file("audio/wav", "https://example.com/a.wav"), /audio by URL/],
+    [file("application/pdf", "https://example.com/a.pdf"), /PDF by URL/]
+  ])("Unsupported: %#", (prompt, message) => {
+    const error = failure({ prompt })
+    expect(error._tag).toBe("Unsupported")
+    expect(error.message).toMatch(message)
+  })
+})
