@@ -20,7 +20,6 @@ import {
   type Reason
 } from "../LlmError.ts"
 import type { HttpFailure } from "../wire/Http.ts"
-import { quote } from "../wire/Reader.ts"
 
 /**
  * What a provider said of an error.
@@ -179,6 +178,11 @@ const parse = (body: string): unknown => {
     return undefined
   }
 }
+
+/** The beginning of a body on one line, for a message. */
+const quote = (body: string): string => JSON.stringify(body.trim().slice(0, maxQuote).replace(/\s+/g, " "))
+
+const maxQuote = 200
 
 /** A provider's message, cut to a readable length and ended with a full stop. */
 const sentence = (message: string): string => {

@@ -21,7 +21,7 @@ import type { Decoder, Frame, Progress, TurnContext } from "./Decoder.ts"
 import { Reader } from "./Reader.ts"
 
 /**
- * The largest event that is read, in characters: 16 Mi, as in `effect/encoding`'s SSE parser.
+ * The largest event that is read, in bytes: 16 MiB, as in `effect/encoding`'s SSE parser.
  *
  * @category constants
  * @since 0.1.0
@@ -129,14 +129,14 @@ const makePull = <S extends Progress, E>(
 
   // What was decoded before a failure is delivered before it.
   const deliver = (out: Array<LlmEvent>): Pull.Pull<Events, LlmError> =>
-    Arr.isArrayNonEmpty(out) ? Effect.succeed(out) : next
+    Arr.isArrayNonEmpty(out) ? Effect.succeed(out) : goOn()
 
   const onFailure = (cause: Cause.Cause<E | Cause.Done>): Pull.Pull<Events, LlmError> => {
     if (Pull.isDoneCause(cause)) return onEndOfInput()
     const error = Cause.findErrorOption(cause)
     if (Option.isNone(error)) return Effect.failCause(cause as Cause.Cause<never>)
     fail(options.bodyFailed(error.value as E))
-    return next
+    return goOn()
   }
 
   const read = Effect.matchCauseEffect(pull, { onSuccess: onChunks, onFailure })
@@ -158,12 +158,12 @@ const makePull = <S extends Progress, E>(
     })
   )
 
-  const next: Pull.Pull<Events, LlmError> = Effect.suspend(() => {
+  const goOn = (): Pull.Pull<Events, LlmError> => {
     if (over === "completed") return Effect.andThen(settle(pull, options.bodyEnded), Cause.done())
     if (over !== undefined) return Effect.fail(over)
     return state.end === "semantic" ? readWithinGrace : read
-  })
-  return next
+  }
+  return Effect.suspend(goOn)
 }
 
 /**

@@ -1,24 +1,24 @@
 /**
- * Text in pieces to frames: server-sent events, NDJSON, or one JSON document.
+ * Bytes in chunks to frames: server-sent events, NDJSON, or one JSON document.
  *
  * @since 0.1.0
  */
 import type { Frame } from "./Decoder.ts"
-import { Lines } from "./Lines.ts"
+import { concat, Lines } from "./Lines.ts"
 
 /**
- * Finds frames in text that comes in pieces. `next` fills the frame's `event` and `data`.
+ * Finds frames in bytes that come in chunks. `next` fills the frame's `event` and `data`.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Framing {
-  readonly feed: (text: string) => void
-  /** The next whole frame of the piece that was fed, if there is one. */
+  readonly feed: (chunk: Uint8Array) => void
+  /** The next whole frame of the chunk that was fed, if there is one. */
   readonly next: (frame: Frame) => boolean
   /** At the end of input: the last frame, where its end was cut off. */
   readonly last: (frame: Frame) => boolean
-  /** Characters held back for an unfinished frame. */
+  /** Bytes held back for an unfinished frame. */
   readonly held: () => number
 }
 
@@ -61,7 +61,7 @@ export const sse = (): Framing => {
   }
 
   return {
-    feed: (text) => lines.feed(text),
+    feed: (chunk) => lines.feed(chunk),
     next: (frame) => {
       for (let line = lines.next(); line !== undefined; line = lines.next()) {
         if (take(line)) return dispatch(frame)
@@ -97,7 +97,7 @@ const fieldValue = (line: string, nameLength: number): string =>
 export const ndjson = (): Framing => {
   const lines = new Lines(false)
   return {
-    feed: (text) => lines.feed(text),
+    feed: (chunk) => lines.feed(chunk),
     next: (frame) => {
       for (let line = lines.next(); line !== undefined; line = lines.next()) {
         if (takeLine(frame, line)) return true
@@ -124,17 +124,17 @@ const takeLine = (frame: Frame, line: string | undefined): boolean => {
  * @since 0.1.0
  */
 export const document = (): Framing => {
-  const pieces: Array<string> = []
+  const chunks: Array<Uint8Array> = []
   let length = 0
   return {
-    feed: (text) => {
-      pieces.push(text)
-      length += text.length
+    feed: (chunk) => {
+      chunks.push(chunk)
+      length += chunk.length
     },
     next: () => false,
     last: (frame) => {
       frame.event = ""
-      frame.data = pieces.join("")
+      frame.data = new TextDecoder().decode(concat(chunks, length))
       return length > 0
     },
     held: () => length

@@ -1,12 +1,15 @@
 /**
- * Text in pieces to lines.
+ * Bytes in chunks to lines of text.
  *
  * @since 0.1.0
  */
 
 /**
- * Cuts text that comes in pieces into lines. Each piece is scanned once and an unfinished line is kept
- * in its pieces until it ends, so that a long line costs the same however it is cut.
+ * Cuts bytes that come in chunks into lines.
+ *
+ * Only whole lines are decoded, each once: no UTF-8 sequence has a line's end in it, so that no state
+ * is carried from chunk to chunk. Bytes of an unfinished line are kept as they came, so that a long
+ * line costs the same however it is cut.
  *
  * @category models
  * @since 0.1.0
@@ -14,44 +17,43 @@
 export class Lines {
   /** Whether CR and CRLF end a line, as in SSE, or only LF, as in NDJSON. */
   private readonly cr: boolean
+  /** The BOM is stripped by hand: a decoder would do it at the head of every chunk. */
+  private readonly utf8 = new TextDecoder("utf-8", { ignoreBOM: true })
   private text = ""
   private position = 0
   private nextLf = -1
   private nextCr = -1
+  private begun = false
   private skipLf = false
-  private readonly pending: Array<string> = []
-  /** Characters of the unfinished line so far. */
+  private pending: Array<Uint8Array> = []
+  /** Bytes of the unfinished line so far. */
   pendingLength = 0
 
   constructor(cr: boolean) {
     this.cr = cr
   }
 
-  /** Takes the next piece. The piece before must have been read to its end with {@link next}. */
-  feed(text: string): void {
-    this.text = text
-    this.position = 0
-    if (this.skipLf && text.length > 0) {
-      this.skipLf = false
-      if (text.charCodeAt(0) === LF) this.position = 1
+  /** Takes the next chunk. The lines of the one before must have been read with {@link next}. */
+  feed(chunk: Uint8Array): void {
+    const end = this.lastLineEnd(chunk)
+    if (end === 0) {
+      this.setText("")
+      this.hold(chunk)
+      return
     }
-    this.nextLf = text.indexOf("\n", this.position)
-    this.nextCr = this.cr ? text.indexOf("\r", this.position) : -1
+    const lines = end === chunk.length ? chunk : chunk.subarray(0, end)
+    if (this.pending.length === 0) this.setText(this.utf8.decode(lines))
+    else {
+      this.pending.push(lines)
+      this.setText(this.utf8.decode(this.takePending(end)))
+    }
+    if (end < chunk.length) this.hold(chunk.subarray(end))
   }
 
-  /** The next whole line without its end, or `undefined` when the piece has no more. */
+  /** The next whole line without its end, or `undefined` when the chunk has no more. */
   next(): string | undefined {
-    const { position, text } = this
-    const lf = this.nextLf
-    const cr = this.nextCr
-    if (lf === -1 && cr === -1) {
-      if (position < text.length) {
-        this.pending.push(position === 0 ? text : text.slice(position))
-        this.pendingLength += text.length - position
-        this.position = text.length
-      }
-      return undefined
-    }
+    const { nextCr: cr, nextLf: lf, position, text } = this
+    if (lf === -1 && cr === -1) return undefined
     let end: number
     if (cr === -1 || (lf !== -1 && lf < cr)) {
       end = lf
@@ -64,21 +66,77 @@ export class Lines {
       this.nextCr = text.indexOf("\r", this.position)
     }
     if (lf !== -1 && lf < this.position) this.nextLf = text.indexOf("\n", this.position)
-    const line = text.slice(position, end)
-    return this.pending.length === 0 ? line : this.take(line)
+    return text.slice(position, end)
   }
 
-  /** The unfinished last line, or `undefined` where the text ended with a line's end. */
+  /** At the end of input: the last line, where it has no end. */
   rest(): string | undefined {
-    return this.pending.length === 0 ? undefined : this.take("")
+    if (this.pendingLength === 0) return undefined
+    this.setText(this.utf8.decode(this.takePending(0)))
+    const line = this.text.slice(this.position)
+    this.setText("")
+    return line
   }
 
-  private take(last: string): string {
-    const line = this.pending.join("") + last
-    this.pending.length = 0
+  private setText(text: string): void {
+    this.text = text
+    this.position = 0
+    if (text === "") {
+      this.nextLf = this.nextCr = -1
+      return
+    }
+    if (!this.begun) {
+      this.begun = true
+      if (text.charCodeAt(0) === BOM) this.position = 1
+    } else if (this.skipLf) {
+      if (text.charCodeAt(0) === LF) this.position = 1
+    }
+    this.skipLf = false
+    this.nextLf = text.indexOf("\n", this.position)
+    this.nextCr = this.cr ? text.indexOf("\r", this.position) : -1
+  }
+
+  private hold(chunk: Uint8Array): void {
+    if (chunk.length === 0) return
+    this.pending.push(chunk)
+    this.pendingLength += chunk.length
+  }
+
+  /** The held bytes in one array, `more` of them not yet counted. */
+  private takePending(more: number): Uint8Array {
+    const { pending } = this
+    const whole = pending.length === 1 ? pending[0]! : concat(pending, this.pendingLength + more)
+    this.pending = []
     this.pendingLength = 0
-    return line
+    return whole
+  }
+
+  /** The index after the last line's end. Searched from the end, where it mostly is. */
+  private lastLineEnd(chunk: Uint8Array): number {
+    for (let i = chunk.length - 1; i >= 0; i--) {
+      const byte = chunk[i]!
+      if (byte === LF || (byte === CR && this.cr)) return i + 1
+    }
+    return 0
   }
 }
 
+/**
+ * Joins chunks of a known total length.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const concat = (chunks: ReadonlyArray<Uint8Array>, length: number): Uint8Array => {
+  const whole = new Uint8Array(length)
+  let position = 0
+  for (const chunk of chunks) {
+    whole.set(chunk, position)
+    position += chunk.length
+  }
+  return whole
+}
+
 const LF = 0x0a
+const CR = 0x0d
+const BOM = 0xfeff

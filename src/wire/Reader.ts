@@ -9,7 +9,7 @@ import * as Framing from "./Framing.ts"
 import * as LearnedShape from "./LearnedShape.ts"
 
 /**
- * Reads frames from bytes that come in chunks. What the body is, is told by its first character: some
+ * Reads frames from bytes that come in chunks. What the body is, is told by its first byte: some
  * servers answer with JSON where a stream was asked for, and proxies with a page, under any content
  * type.
  *
@@ -17,14 +17,14 @@ import * as LearnedShape from "./LearnedShape.ts"
  * @since 0.1.0
  */
 export class Reader {
-  /** The beginning of the body, for an error. */
-  private head = ""
-  private body: "unknown" | "stream" | "document" | "page" = "unknown"
+  private body: "unknown" | "stream" | "document" | "page"
   private framing: Framing.Framing
   private readonly maxEventLength: number
-  private readonly utf8 = new TextDecoder()
   private readonly parse = LearnedShape.make()
   private readonly frame: Frame = { event: "", data: "", value: undefined }
+  /** The first chunks, for an error. */
+  private readonly head: Array<Uint8Array> = []
+  private headLength = 0
 
   constructor(framing: "sse" | "ndjson", maxEventLength: number) {
     this.framing = framing === "sse" ? Framing.sse() : Framing.ndjson()
@@ -34,35 +34,40 @@ export class Reader {
 
   /** Takes a chunk. The frames of the one before must have been read. */
   feed(chunk: Uint8Array): void {
-    this.feedText(this.utf8.decode(chunk, { stream: true }))
+    if (this.headLength < headBytes) {
+      this.head.push(chunk.slice(0, headBytes))
+      this.headLength += chunk.length
+    }
+    if (this.body === "unknown") this.recognise(chunk)
+    if (this.body !== "page") this.framing.feed(chunk)
   }
 
   /** The next frame that is whole. */
-  readonly next = (): Frame | undefined => (this.framing.next(this.frame) ? this.parsed() : undefined)
+  next(): Frame | undefined {
+    return this.framing.next(this.frame) ? this.parsed() : undefined
+  }
 
   /** At the end of input: the frame that was cut off, if there is one. */
-  readonly last = (): Frame | undefined => {
-    this.feedText(this.utf8.decode())
-    return this.next() ?? (this.framing.last(this.frame) ? this.parsed() : undefined)
+  last(): Frame | undefined {
+    return this.framing.last(this.frame) ? this.parsed() : undefined
   }
 
   /** What is wrong with the stream so far. */
   problem(): Malformed | undefined {
-    if (this.framing.held() > this.maxEventLength) {
-      return new Malformed({
-        message: `an event of the stream is larger than ${this.maxEventLength} characters. The answer was given up to keep memory bounded.`
-      })
-    }
-    return undefined
+    return this.framing.held() <= this.maxEventLength
+      ? undefined
+      : new Malformed({
+          message: `an event of the stream is larger than ${this.maxEventLength} bytes. The answer was given up to keep memory bounded.`
+        })
   }
 
   /** Whether enough is read of a page, of which there is nothing to decode. */
   get isKnownPage(): boolean {
-    return this.body === "page" && this.head.length >= quoted
+    return this.body === "page" && this.headLength >= headBytes
   }
 
   get isEmpty(): boolean {
-    return this.head === ""
+    return this.headLength === 0
   }
 
   get isStream(): boolean {
@@ -71,25 +76,20 @@ export class Reader {
 
   /** The beginning of the body; all of it, if it is a document that has been read. */
   get beginning(): string {
-    return this.body === "document" ? this.frame.data : this.head
+    if (this.body === "document") return this.frame.data
+    const utf8 = new TextDecoder()
+    return this.head.map((chunk) => utf8.decode(chunk, { stream: true })).join("")
   }
 
-  private feedText(text: string): void {
-    if (this.head.length < quoted) this.head += text.slice(0, quoted - this.head.length)
-    if (this.body === "unknown" && !this.recognise(text)) return
-    if (this.body !== "page") this.framing.feed(text)
-  }
-
-  private recognise(text: string): boolean {
-    const first = text.trimStart()[0]
-    // Blank lines at the head of a stream mean nothing.
-    if (first === undefined) return false
-    if (first === "<") this.body = "page"
-    else if (first === "{" || first === "[") {
+  private recognise(chunk: Uint8Array): void {
+    // Blank lines and a byte order mark at the head of a stream mean nothing.
+    const first = chunk.find((byte) => byte > 0x20 && byte !== 0xef && byte !== 0xbb && byte !== 0xbf)
+    if (first === undefined) return
+    if (first === 0x3c) this.body = "page"
+    else if (first === 0x7b || first === 0x5b) {
       this.body = "document"
       this.framing = Framing.document()
     } else this.body = "stream"
-    return true
   }
 
   private parsed(): Frame {
@@ -98,13 +98,5 @@ export class Reader {
   }
 }
 
-/** How much of a body is quoted, in characters. */
-const quoted = 200
-
-/**
- * The first 200 characters of a body, on one line, for an error message.
- *
- * @category formatting
- * @since 0.1.0
- */
-export const quote = (body: string): string => JSON.stringify(body.trim().slice(0, quoted).replace(/\s+/g, " "))
+/** Bytes that hold the characters that are quoted, of four bytes at the most. */
+const headBytes = 800

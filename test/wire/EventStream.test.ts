@@ -126,7 +126,7 @@ describe("failures", () => {
         ]
         const { error } = yield* decodeBytes(OpenAiChat.protocol, body, { maxEventLength: 1000 })
         expect(error).toMatchObject({
-          reason: { _tag: "Malformed", message: expect.stringContaining("1000 characters") }
+          reason: { _tag: "Malformed", message: expect.stringContaining("1000 bytes") }
         })
       }
       const line = [bytes("data: "), ...Array.from({ length: 50 }, () => bytes("x".repeat(100)))]
