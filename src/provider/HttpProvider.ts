@@ -93,7 +93,6 @@ const open = Effect.fnUntraced(function* <S extends Progress>(
     decoder,
     turn: { provider, inputCharacters },
     notAStream: (body) => meaning(answer.toFailure(body)),
-    bodyEnded: answer.ended,
     bodyFailed: Http.bodyFailed,
     fail: (reason, state) => {
       const { emitted, output, usage } = decoder.told(state)

@@ -52,8 +52,6 @@ export interface Options<in out S extends Progress, E> {
   readonly turn: TurnContext
   /** What it means that the body is no such stream, by its beginning; all of it, if it is JSON. */
   readonly notAStream: (body: string) => Reason
-  /** Called when the body has been read to its end. */
-  readonly bodyEnded: () => void
   /** Why the turn failed, where the body did. */
   readonly bodyFailed: (error: E) => Reason
   readonly fail: (reason: Reason, state: S) => LlmError
@@ -113,7 +111,6 @@ const makePull = <S extends Progress, E>(
   }
 
   const onEndOfInput = (): Pull.Pull<Events, LlmError> => {
-    options.bodyEnded()
     const out: Array<LlmEvent> = []
     const frame = reader.last()
     // Of a frame that was cut in the middle nothing is known.
@@ -159,7 +156,7 @@ const makePull = <S extends Progress, E>(
   )
 
   const goOn = (): Pull.Pull<Events, LlmError> => {
-    if (over === "completed") return Effect.andThen(settle(pull, options.bodyEnded), Cause.done())
+    if (over === "completed") return Effect.andThen(settle(pull), Cause.done())
     if (over !== undefined) return Effect.fail(over)
     return state.end === "semantic" ? readWithinGrace : read
   }
@@ -171,15 +168,9 @@ const makePull = <S extends Progress, E>(
  * the next request; gives up after a moment, since a peer may keep the body open. Real time, not
  * `Clock`: this is about a socket, and no caller waits for more than the moment.
  */
-const settle = <E>(
-  pull: Pull.Pull<Arr.NonEmptyReadonlyArray<Uint8Array>, E>,
-  bodyEnded: () => void
-): Effect.Effect<void> =>
+const settle = <E>(pull: Pull.Pull<Arr.NonEmptyReadonlyArray<Uint8Array>, E>): Effect.Effect<void> =>
   Effect.raceFirst(
-    Effect.matchCauseEffect(Effect.forever(pull), {
-      onSuccess: () => Effect.void,
-      onFailure: (cause) => Effect.sync(() => (Pull.isDoneCause(cause) ? bodyEnded() : undefined))
-    }),
+    Effect.exit(Effect.forever(pull)),
     Effect.callback<void>((resume) => {
       const timer = setTimeout(() => resume(Effect.void), 10)
       return Effect.sync(() => clearTimeout(timer))

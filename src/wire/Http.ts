@@ -20,7 +20,7 @@ import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Disconnected, InvalidRequest, Unreachable } from "../LlmError.ts"
 
@@ -48,8 +48,6 @@ export interface Answer {
   readonly contentType: string
   readonly requestId: string | undefined
   readonly body: Stream.Stream<Uint8Array, HttpClientError.HttpClientError>
-  /** To be called when the body has been read to its end: the connection is then kept for the next request. */
-  readonly ended: () => void
   /** The answer as a bad one, for a body that is not what was asked for. */
   readonly toFailure: (body: string) => HttpFailure
 }
@@ -97,19 +95,6 @@ export const send = (
     return exchange(HttpClient.withScope(client), request.url, checked.success, 0)
   })
 
-/**
- * Runs a request in a scope of its own, whose closing aborts it. An answer that has been read to its
- * end is left alone: aborting it would close a connection that can serve the next request.
- */
-const abortable = <A, E>(request: Effect.Effect<A, E, Scope.Scope>) =>
-  Effect.gen(function* () {
-    const connection = yield* Scope.make()
-    let ended = false
-    yield* Effect.addFinalizer((exit) => (ended ? Effect.void : Scope.close(connection, exit)))
-    const response = yield* Scope.provide(request, connection)
-    return { response, ended: () => void (ended = true) }
-  })
-
 const maxRedirects = 5
 
 const exchange = Effect.fnUntraced(function* (
@@ -118,9 +103,9 @@ const exchange = Effect.fnUntraced(function* (
   prepared: HttpClientRequest.HttpClientRequest,
   redirects: number
 ): Effect.fn.Return<Answer, HttpFailure | Unreachable | InvalidRequest, Scope.Scope> {
-  const { ended, response } = yield* withPrivacy(
-    abortable(client.execute(HttpClientRequest.setUrl(prepared, url)))
-  ).pipe(Effect.mapError((error) => unreachable(url, error)))
+  const response = yield* withPrivacy(client.execute(HttpClientRequest.setUrl(prepared, url))).pipe(
+    Effect.mapError((error) => unreachable(url, error))
+  )
   const now = yield* Clock.currentTimeMillis
   const requestId = firstHeader(response.headers, requestIdHeaders)
   const toFailure = (body: string): HttpFailure => ({
@@ -133,7 +118,7 @@ const exchange = Effect.fnUntraced(function* (
     shouldRetry: shouldRetry(response.headers)
   })
   if (response.status >= 200 && response.status < 300) {
-    return { contentType: response.headers["content-type"] ?? "", requestId, body: response.stream, ended, toFailure }
+    return { contentType: response.headers["content-type"] ?? "", requestId, body: response.stream, toFailure }
   }
   const location = response.headers["location"]
   if (response.status >= 300 && response.status < 400 && location !== undefined) {

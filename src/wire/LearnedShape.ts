@@ -250,8 +250,8 @@ const makeNode = (
 }
 
 /**
- * Finds the scalars of a line that is known to be JSON. Lines with a key that is escaped, repeated or
- * `__proto__` teach nothing: their values cannot be told by path.
+ * Finds the scalars of a line that is known to be JSON. Lines with a key that is escaped or repeated
+ * teach nothing: their values cannot be told by path.
  */
 const scanLine = (line: string, value: object): Scan | undefined => {
   const scalars: Array<Scalar> = []
@@ -293,7 +293,7 @@ const scanLine = (line: string, value: object): Scan | undefined => {
           const keyStart = position + 1
           if (skipString()) return false
           const key = line.slice(keyStart, position - 1)
-          if (key === "__proto__" || keys.has(key)) return false
+          if (keys.has(key)) return false
           keys.add(key)
           skipSpace()
           position++

@@ -200,17 +200,20 @@ describe.each(clients)("over %s", (_, client) => {
 })
 
 // node:http's agent keeps no connections unless its caller says so.
-describe.each(clients.slice(0, 2))("over %s", (_, client) => {
+const keepAlive = NodeHttpClient.layerNodeHttpNoAgent.pipe(
+  Layer.provide(NodeHttpClient.layerAgentOptions({ keepAlive: true }))
+)
+
+describe.each([...clients.slice(0, 2), ["node:http", keepAlive] as const])("over %s", (_, client) => {
   it.effect("connections serve the next request", () =>
     Effect.gen(function* () {
-      const server = yield* start([ChatServer.answer("a", "b")])
-      const sockets = yield* Effect.andThen(
-        Effect.repeat(Llm.run("Hi"), { times: 19 }),
-        Effect.sync(() => server.openSockets())
-      ).pipe(Effect.provide(layer(server, {}, client)))
+      // The body ends a turn after [DONE].
+      const steps = [...ChatServer.answer("a", "b"), ChatServer.pause(1)]
+      const server = yield* start([steps])
+      yield* Effect.repeat(Llm.run("Hi"), { times: 19 }).pipe(Effect.provide(layer(server, {}, client)))
       expect(server.requests.length).toBe(20)
       // A request that follows at once may come before the last one's socket is free.
-      expect(sockets).toBeLessThan(4)
+      expect(server.connections()).toBeLessThan(4)
     })
   )
 })

@@ -79,6 +79,8 @@ export interface ChatServer {
   readonly request: (index: number) => Promise<Recorded>
   /** Sockets that are open, those a client keeps for its next request among them. */
   readonly openSockets: () => number
+  /** Sockets that were ever opened. */
+  readonly connections: () => number
   /** Answers that have not ended. */
   readonly openAnswers: () => number
   /** Waits until no answer is open; fails after 5 s. */
@@ -223,7 +225,9 @@ export const start = async (script: Script): Promise<ChatServer> => {
       })
     })
   })
+  let connections = 0
   server.on("connection", (socket) => {
+    connections++
     sockets.add(socket)
     socket.setNoDelay(true)
     socket.on("error", () => {})
@@ -250,6 +254,7 @@ export const start = async (script: Script): Promise<ChatServer> => {
       return requests[index]!
     },
     openSockets: () => sockets.size,
+    connections: () => connections,
     openAnswers,
     quiet: () => until("its answers to end", () => openAnswers() === 0),
     stop,

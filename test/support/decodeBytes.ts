@@ -39,7 +39,6 @@ export const decodeBytes = <S extends Progress, E = never>(
         retryAfter: undefined,
         shouldRetry: undefined
       }),
-    bodyEnded: () => {},
     bodyFailed: () => {
       throw new Error("the body failed")
     },

@@ -102,6 +102,29 @@ describe("both paths agree", () => {
     expect(({} as Record<string, unknown>)["a"]).toBeUndefined()
   })
 
+  it("on numbers of every form where a whole number was learned", () => {
+    const forms = [
+      "1",
+      "2",
+      "3",
+      "0",
+      "007",
+      "00",
+      "-1",
+      "-0",
+      "1.5",
+      "1e3",
+      "1E+2",
+      "999999999999999",
+      "9007199254740993",
+      "",
+      "0x1",
+      "1_0"
+    ]
+    agree(forms.map((form) => `{"n":${form},"m":"a"}`))
+    agree(forms.map((form, i) => `{"n":${form},"m":"${i}"}`))
+  })
+
   it("on nesting too deep to learn", () => {
     const deep = (i: number) => "[".repeat(500) + `"${i}"` + "]".repeat(500)
     agree([deep(1), deep(2), deep(3)])
