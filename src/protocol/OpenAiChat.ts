@@ -278,7 +278,7 @@ export const decoder: Decoder<State> = {
     if (!isRecord(chunk)) return stepOther(state, frame)
     const { choices } = chunk
     // An error may come beside choices, and after a finish reason.
-    if (isPresent(chunk["error"]) || frame.event === "error") return inBandError(chunk)
+    if (isPresent(chunk["error"]) || frame.event === "error") return inBandError(state, chunk)
     if (!Array.isArray(choices)) {
       if (isRecord(chunk["usage"])) state.usage = readUsage(chunk["usage"])
       // Servers send events of their own beside the protocol's; what is not an answer is not read.
@@ -316,17 +316,19 @@ const stepOther = (state: State, frame: Frame): Reason | undefined => {
     state.end = "wire"
     return undefined
   }
-  if (frame.event === "error") return fromReport({ message: frame.data })
+  if (frame.event === "error") return fromReport({ message: state.context.conceal(frame.data) })
   return new Malformed({
     message: `an event of the stream (${frame.data.length} characters) is not ${frame.value === undefined ? "JSON" : "a chunk of a chat completion"}. Ask again, or check the base URL.`
   })
 }
 
-const inBandError = (chunk: Json): Reason =>
-  fromReport(readReport(chunk) ?? { message: "the provider reports an error in the stream, without a message" })
+const inBandError = (state: State, chunk: Json): Reason => {
+  const report = readReport(chunk) ?? { message: "the provider reports an error in the stream, without a message" }
+  return fromReport({ ...report, message: state.context.conceal(report.message) })
+}
 
 const stepChoice = (state: State, choice: Json, out: Array<LlmEvent>): Reason | undefined => {
-  if (isPresent(choice["error"])) return inBandError(choice)
+  if (isPresent(choice["error"])) return inBandError(state, choice)
   // `message` is the whole answer of a server that does not stream. Beside a delta it repeats it.
   const delta = choice["delta"] ?? choice["message"]
   if (isRecord(delta)) stepDelta(state, delta, out)

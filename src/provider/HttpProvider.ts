@@ -91,7 +91,7 @@ const open = Effect.fnUntraced(function* <S extends Progress>(
     declared:
       protocol.framing === "sse" ? answer.contentType.includes("event-stream") : answer.contentType.includes("ndjson"),
     decoder,
-    turn: { provider, inputCharacters },
+    turn: { provider, inputCharacters, conceal: (text) => conceal(text, secrets) },
     notAStream: (body) => meaning(answer.toFailure(body)),
     bodyFailed: Http.bodyFailed,
     fail: (reason, state) => {

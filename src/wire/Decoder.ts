@@ -68,4 +68,6 @@ export interface TurnContext {
   readonly provider: string
   /** Characters of the prompt, for an estimate of its tokens. */
   readonly inputCharacters: number
+  /** Hides keys in a provider's own words, before they become part of an error. */
+  readonly conceal: (text: string) => string
 }

@@ -339,11 +339,19 @@ describe("keys", () => {
   it.effect("that a provider quotes are not quoted by us", () =>
     Effect.gen(function* () {
       const message = `Incorrect API key provided: ${key}, or sk-proj-****wxyz. Also other-secret.`
-      const server = yield* start([ChatServer.failure(401, {}, { message })])
-      const error = yield* failureOf(server, { headers: { "x-api-key": Redacted.make("other-secret") } })
-      expect(error.message).toContain("Incorrect API key provided")
-      for (const secret of [key, "wxyz", "other-secret"])
-        expect(JSON.stringify(error) + String(error.stack)).not.toContain(secret)
+      const server = yield* start([
+        ChatServer.failure(401, {}, { message }),
+        [{ data: { error: { message } } }],
+        [{ raw: `event: error\ndata: ${message}\n\n` }],
+        { headers: { "content-type": "application/json" }, steps: [{ raw: JSON.stringify({ error: message }) }] }
+      ])
+      for (let i = 0; i < 4; i++) {
+        const error = yield* failureOf(server, { headers: { "x-api-key": Redacted.make("other-secret") } })
+        expect(error.message).toContain("Incorrect API key provided")
+        for (const secret of [key, "wxyz", "other-secret"]) {
+          expect(JSON.stringify(error) + String(error.stack)).not.toContain(secret)
+        }
+      }
     })
   )
 

@@ -28,7 +28,7 @@ export const decodeBytes = <S extends Progress, E = never>(
     framing: protocol.framing,
     declared: options.declared ?? true,
     decoder: protocol.decoder,
-    turn: { provider: "test", inputCharacters: 40 },
+    turn: { provider: "test", inputCharacters: 40, conceal: (text) => text },
     notAStream: (body) =>
       protocol.error({
         _tag: "HttpFailure",
