@@ -4,9 +4,9 @@
  * Of a delta line most is envelope: ids, object names, nulls, the same in every line. Parsing it costs
  * more than everything else done with a token. So a line that was parsed in full is remembered as
  * *skeleton* (the text between the scalars that vary) and *holes* (those scalars). A next line with the
- * same skeleton, whose holes hold a string without quote, backslash and control character, or a whole
- * number, means the same value with other scalars in the holes. Anything else goes to `JSON.parse`,
- * and may teach a new shape.
+ * same skeleton, whose holes hold strings or whole numbers again, means the same value with other
+ * scalars in the holes. A string without escapes is taken as it stands, one with escapes is parsed
+ * alone. Anything else goes to `JSON.parse` whole, and may teach a new shape.
  *
  * Values are never changed once given out: what differs is copied, what does not is shared.
  *
@@ -110,8 +110,15 @@ const match = (shape: Shape, line: string): object | undefined => {
       let code = line.charCodeAt(position)
       // NaN at the line's end fails the first comparison.
       while (code >= 0x20 && code !== 0x22 && code !== 0x5c) code = line.charCodeAt(++position)
-      if (code !== 0x22) return undefined
-      found[i] = line.slice(start, position)
+      if (code === 0x22) found[i] = line.slice(start, position)
+      else {
+        // A line break or a quote in the text is common: parse the string alone, not its envelope.
+        const end = code === 0x5c ? closingQuote(line, position) : -1
+        const text = end === -1 ? undefined : parseJson(line.slice(start - 1, end + 1))
+        if (typeof text !== "string") return undefined
+        found[i] = text
+        position = end
+      }
     } else {
       const number = wholeNumber(line, position)
       if (number === undefined) return undefined
@@ -124,6 +131,16 @@ const match = (shape: Shape, line: string): object | undefined => {
   }
   while (line.charCodeAt(position) === 0x20) position++
   return position === line.length ? fill(shape.root, found) : undefined
+}
+
+/** The index of the quote that ends a string, searched from within it. */
+const closingQuote = (line: string, from: number): number => {
+  for (let i = from; i < line.length; i++) {
+    const code = line.charCodeAt(i)
+    if (code === 0x22) return i
+    if (code === 0x5c) i++
+  }
+  return -1
 }
 
 /** Digits without sign, leading zero, fraction or exponent, few enough to be exact. */

@@ -58,6 +58,12 @@ describe("both paths agree", () => {
     '"x","delta":"y"',
     '"x"}',
     '"unfinished',
+    '"bad \\x escape"',
+    '"\\u12"',
+    '"ends in a backslash\\',
+    '"\\"',
+    '"\\n\\t\\/\\b\\f\\r\\\\"',
+    '"tab after \\n\tescape"',
     "x",
     "null",
     "true",
@@ -139,6 +145,14 @@ describe("the shape is used", () => {
     return spy.mock.calls.length
   }
   const words = Array.from({ length: 500 }, (_, i) => JSON.stringify(` word ${i}`))
+
+  it("and a string with escapes is parsed alone", () => {
+    const spy = vi.spyOn(JSON, "parse")
+    const learned = LearnedShape.make()
+    for (let i = 0; i < 100; i++) learned(chat(i, JSON.stringify(`\n"${i}"`)))
+    const parsed = spy.mock.calls.slice(20).map(([text]) => text.length)
+    expect(Math.max(...parsed)).toBeLessThan(20)
+  })
 
   it.each([
     ["chat", chat],
