@@ -1,0 +1,191 @@
+/**
+ * What may stand on the command line.
+ *
+ * @since 0.1.0
+ */
+import * as Argument from "effect/cli/Argument"
+import * as CliCommand from "effect/cli/Command"
+import * as Completions from "effect/cli/Completions"
+import * as Flag from "effect/cli/Flag"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stdio from "effect/Stdio"
+import { UsageError } from "./Failure.ts"
+import * as Screen from "./Screen.ts"
+
+const flags = {
+  model: Flag.String("model").pipe(
+    Flag.withAlias("m"),
+    Flag.withMetavar("PROVIDER/NAME"),
+    Flag.withDescription("openai/NAME or offline (which needs no key)"),
+    Flag.optional
+  ),
+  system: Flag.String("system").pipe(
+    Flag.withAlias("s"),
+    Flag.withMetavar("TEXT"),
+    Flag.withDescription("Instructions that go before the prompt"),
+    Flag.optional
+  ),
+  temperature: Flag.Finite("temperature").pipe(
+    Flag.filter(
+      (value) => value >= 0,
+      (value) => `Expected a number of at least 0, not ${value}`
+    ),
+    Flag.withMetavar("NUMBER"),
+    Flag.withDescription("0 for the likeliest words, more for rarer ones"),
+    Flag.optional
+  ),
+  maxTokens: Flag.Int("max-tokens").pipe(
+    Flag.filter(
+      (value) => value >= 1,
+      (value) => `Expected a whole number of at least 1, not ${value}`
+    ),
+    Flag.withMetavar("NUMBER"),
+    Flag.withDescription("The most tokens the answer may have"),
+    Flag.optional
+  ),
+  seed: Flag.Int("seed").pipe(
+    Flag.withMetavar("NUMBER"),
+    Flag.withDescription("The same number asks for the same answer"),
+    Flag.optional
+  ),
+  output: Flag.Path("output").pipe(
+    Flag.withAlias("o"),
+    Flag.withMetavar("FILE"),
+    Flag.withDescription("Write the answer to a file, not standard output"),
+    Flag.optional
+  ),
+  json: Flag.Boolean("json").pipe(
+    Flag.withDescription("Print each event as one line of JSON"),
+    Flag.withDefault(false),
+    Flag.withoutNegation
+  ),
+  usage: Flag.Boolean("usage").pipe(
+    Flag.withDescription("Say at the end how many tokens were used"),
+    Flag.withDefault(false),
+    Flag.withoutNegation
+  )
+}
+
+/** Flags that stand alone. */
+const switches: ReadonlySet<string> = new Set(["--json", "--usage"])
+
+const words = Argument.String("prompt").pipe(
+  Argument.variadic(),
+  Argument.withDescription("What to ask. Standard input is added at its end")
+)
+
+const printCompletions = (shell: Completions.Shell): Effect.Effect<void> =>
+  Console.log(Completions.generate(rill.name, shell, Completions.fromCommand(rill)))
+
+const completions = CliCommand.make(
+  "completions",
+  {
+    shell: Argument.Literals("shell", ["bash", "zsh", "fish", "powershell"]).pipe(
+      Argument.withDescription("The shell to complete for")
+    )
+  },
+  ({ shell }) => printCompletions(shell)
+).pipe(
+  CliCommand.withDescription("Print a script that completes rill in a shell"),
+  CliCommand.withExamples([{ command: 'eval "$(rill completions bash)"' }])
+)
+
+/**
+ * The command.
+ *
+ * @category commands
+ * @since 0.1.0
+ */
+export const rill = CliCommand.make(
+  "rill",
+  { words, ...flags },
+  Effect.fnUntraced(function* ({ words, ...flags }) {
+    const args = yield* Effect.flatMap(Stdio.Stdio, (stdio) => stdio.args)
+    yield* checkForSubcommand(words, args)
+    // Help, version and complaints need no model, and should not wait for one to load.
+    const Ask = yield* Effect.promise(() => import("./Ask.ts"))
+    return yield* Ask.run(yield* Screen.make, {
+      prompt: words.join(" ").trim(),
+      model: Option.getOrUndefined(flags.model),
+      request: {
+        system: Option.getOrUndefined(flags.system),
+        temperature: Option.getOrUndefined(flags.temperature),
+        maxTokens: Option.getOrUndefined(flags.maxTokens),
+        seed: Option.getOrUndefined(flags.seed)
+      },
+      output: Option.getOrUndefined(flags.output),
+      json: flags.json,
+      usage: flags.usage
+    })
+  })
+).pipe(
+  CliCommand.withDescription("Streams the answer of a language model; without a key, of one that works offline"),
+  CliCommand.withExamples([
+    { command: 'rill "Tell me a story"' },
+    { command: 'cat notes.md | rill "Summarise" --output summary.md' },
+    { command: 'rill --model openai/gpt-4.1 --system "Answer in French" "Why is the sky blue?"' },
+    {
+      command: 'OPENAI_BASE_URL=http://127.0.0.1:8080/v1 rill --model openai/qwen3 "Hello"',
+      description: "Any server that speaks OpenAI's chat completions; it needs no key"
+    },
+    {
+      command: 'rill -- "-5 degrees: is that cold?"',
+      description: "What follows -- is the prompt, whatever it looks like"
+    }
+  ]),
+  CliCommand.withSubcommands([completions])
+)
+
+/**
+ * A flag that stands alone takes no word after it, though `effect/cli` would read one such as `yes`
+ * or `1` as its value: `rill --json yes` asks "yes".
+ *
+ * @category parsing
+ * @since 0.1.0
+ */
+export const standAlone = (args: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const end = args.indexOf("--")
+  return args.map((arg, index) => (switches.has(arg) && (end === -1 || index < end) ? `${arg}=true` : arg))
+}
+
+/**
+ * A word alone that is nearly a subcommand's name is more likely to be one than to be a prompt; so is
+ * what other programs have as a subcommand and this one as a flag.
+ */
+const checkForSubcommand = (
+  words: ReadonlyArray<string>,
+  args: ReadonlyArray<string>
+): Effect.Effect<void, UsageError> =>
+  Effect.suspend(() => {
+    const [word, ...others] = words
+    if (word === undefined || others.length > 0 || /\s/.test(word) || args.includes("--")) return Effect.void
+    const near = asFlag.has(word)
+      ? `--${word}`
+      : rill.subcommands
+          .flatMap((group) => group.commands.map(({ name }) => name))
+          .find((name) => distance(word.toLowerCase(), name) <= 2)
+    return near === undefined
+      ? Effect.void
+      : Effect.fail(
+          new UsageError({
+            message: `did you mean rill ${near}? To send it as a prompt: rill -- ${word}`
+          })
+        )
+  })
+
+const asFlag: ReadonlySet<string> = new Set(["help", "version"])
+
+/** Levenshtein's: how many characters to insert, delete or replace. */
+const distance = (a: string, b: string): number => {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i)
+  for (let i = 1; i <= a.length; i++) {
+    const above = row
+    row = [i]
+    for (let j = 1; j <= b.length; j++) {
+      row.push(Math.min(above[j]! + 1, row[j - 1]! + 1, above[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)))
+    }
+  }
+  return row[b.length]!
+}

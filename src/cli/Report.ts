@@ -1,0 +1,69 @@
+/**
+ * What standard error says of a turn: why it failed, and what it used.
+ *
+ * @since 0.1.0
+ */
+import type * as CliError from "effect/cli/CliError"
+import type { LlmError } from "../LlmError.ts"
+import type { LlmUsage } from "../LlmUsage.ts"
+import type { Failed } from "./Failure.ts"
+
+/**
+ * One paragraph: what happened and what to do.
+ *
+ * @category rendering
+ * @since 0.1.0
+ */
+export const failure = (failure: Failed | LlmError): string =>
+  failure._tag === "LlmError" ? llmError(failure) : failure.message
+
+const llmError = (error: LlmError): string => {
+  const { reason } = error
+  switch (reason._tag) {
+    case "Authentication":
+      return `${error.message} The key is read from OPENAI_API_KEY.`
+    case "Unreachable":
+      return `${error.message} --model offline needs no network.`
+    case "ContentFiltered":
+      // The library's message speaks of its own functions.
+      return reason.refusal === undefined
+        ? `${who(error)}: ContentFiltered: the provider's content filter withheld the answer, or the rest of it. Change the prompt.`
+        : `${who(error)}: ContentFiltered: the model refused to answer: “${reason.refusal}” Change the prompt.`
+    default:
+      return error.message
+  }
+}
+
+const who = (error: LlmError): string =>
+  error.model === undefined ? error.provider : `${error.provider}/${error.model}`
+
+/**
+ * What is wrong with the flags.
+ *
+ * @category rendering
+ * @since 0.1.0
+ */
+export const complaint = (error: CliError.NonShowHelpErrors): string => {
+  if (error._tag !== "UnrecognizedOption") return error.message.endsWith(".") ? error.message : `${error.message}.`
+  // Any letter is close to any other.
+  const near = error.suggestions.filter((flag) => flag.startsWith("--"))
+  const meant = near.length === 0 ? "" : ` Did you mean ${near.join(" or ")}?`
+  return `there is no flag ${error.option}.${meant} To send it as part of the prompt, put -- before the prompt.`
+}
+
+/**
+ * One line: the tokens, and whether they are counted or estimated.
+ *
+ * @category rendering
+ * @since 0.1.0
+ */
+export const usage = (usage: LlmUsage): string => {
+  const parts: Array<string> = []
+  const add = (count: number | undefined, what: string, of: number | undefined, ofWhat: string) => {
+    if (count !== undefined) parts.push(`${count} ${what}${of ? ` (${of} ${ofWhat})` : ""}`)
+  }
+  add(usage.inputTokens, "input", usage.cacheReadTokens, "cached")
+  add(usage.outputTokens, "output", usage.reasoningTokens, "reasoning")
+  const tokens = parts.length === 0 ? "not reported" : `${parts.join(" + ")} tokens`
+  return `usage: ${tokens}${usage.source === "estimated" ? ", estimated" : ""}`
+}
