@@ -5,6 +5,7 @@
  *
  * @since 0.1.0
  */
+export * as Callbacks from "./policy/Callbacks.ts"
 export * as Llm from "./Llm.ts"
 export * as LlmError from "./LlmError.ts"
 export * as LlmEvent from "./LlmEvent.ts"
@@ -12,3 +13,4 @@ export * as LlmRequest from "./LlmRequest.ts"
 export * as LlmResponse from "./LlmResponse.ts"
 export * as LlmUsage from "./LlmUsage.ts"
 export * as OpenAi from "./provider/OpenAi.ts"
+export * as Rill from "./promise/Rill.ts"

@@ -134,6 +134,13 @@ export const answer = (...pieces: ReadonlyArray<string>): ReadonlyArray<Step> =>
   done
 ]
 
+/** Events in one write, so that a client on loopback reads them at once. */
+export const together = (...steps: ReadonlyArray<Step>): Step => ({
+  raw: steps.map((step) => (typeof step === "object" && "data" in step ? frame(step.data) : "")).join("")
+})
+
+const frame = (data: unknown): string => `data: ${typeof data === "string" ? data : JSON.stringify(data)}\n\n`
+
 /** A bad status with an error object of OpenAI's form. */
 export const failure = (
   status: number,
@@ -295,8 +302,7 @@ const play = async (
       await Promise.race([wait(step.pause), recorded.ended])
       continue
     }
-    const bytes =
-      "raw" in step ? step.raw : `data: ${typeof step.data === "string" ? step.data : JSON.stringify(step.data)}\n\n`
+    const bytes = "raw" in step ? step.raw : frame(step.data)
     recorded.written += Buffer.byteLength(bytes)
     if (!response.write(bytes)) {
       await Promise.race([new Promise((drained) => response.once("drain", drained)), recorded.ended])

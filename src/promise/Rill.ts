@@ -1,0 +1,140 @@
+/**
+ * Answers of language models for callers who do not know Effect: promises, async iterables, abort
+ * signals and plain objects.
+ *
+ * ```ts
+ * import * as Rill from "effect-rill/promise/Rill"
+ *
+ * await using rill = Rill.fromOpenAi("gpt-4o-mini")
+ *
+ * for await (const text of rill.stream("Tell me a story")) process.stdout.write(text)
+ * ```
+ *
+ * No Effect type is part of this module. It runs wherever there is `fetch`.
+ *
+ * @since 0.1.0
+ */
+import type { AttemptFailed, Event, Response, Restarted, Switched } from "./Answer.ts"
+import * as client from "./internal/client.ts"
+import { openAi } from "./internal/openAi.ts"
+import type { CallOptions, Input } from "./Request.ts"
+import type { RillError, Usage } from "./RillError.ts"
+
+export type * from "./Answer.ts"
+export type * from "./Request.ts"
+export * from "./RillError.ts"
+
+// -----------------------------------------------------------------------------
+// callbacks
+// -----------------------------------------------------------------------------
+
+/**
+ * How a call ended: the answer is complete; it failed, with what the call is rejected with; or its
+ * caller stopped it, by `break`, a signal or `close`.
+ *
+ * @category callbacks
+ * @since 0.1.0
+ */
+export type End =
+  | { readonly status: "complete"; readonly usage: Usage }
+  | { readonly status: "failed"; readonly error: unknown; readonly usage: Usage }
+  | { readonly status: "stopped"; readonly usage: Usage }
+
+/**
+ * What to do when something happens, in the order it happens. A function that gives a promise is
+ * waited for before anything more is read. One that throws or rejects fails the call with what it
+ * threw.
+ *
+ * @category callbacks
+ * @since 0.1.0
+ */
+export interface Callbacks {
+  /** A call begins; nothing has been sent. */
+  onStart?(): unknown
+  /** More of the visible text. */
+  onToken?(text: string): unknown
+  /** More of the model's reasoning. */
+  onReasoning?(text: string): unknown
+  onRetry?(event: AttemptFailed | Restarted): unknown
+  onSwitch?(event: Switched): unknown
+  /** The call has failed. Called before `onEnd`. */
+  onError?(error: RillError): unknown
+  /**
+   * The call is over and its connection closed. Called once for every call that began, however it
+   * ended.
+   */
+  onEnd?(end: End): unknown
+}
+
+// -----------------------------------------------------------------------------
+// clients
+// -----------------------------------------------------------------------------
+
+/**
+ * A client of one provider.
+ *
+ * @category clients
+ * @since 0.1.0
+ */
+export interface Rill {
+  /** The whole of an answer. */
+  readonly run: (input: Input, options?: CallOptions) => Promise<Response>
+  /**
+   * The text of an answer, as it comes. The request is sent when the iteration begins; each iteration
+   * asks anew. Leaving the loop closes the connection before the code after the loop runs.
+   */
+  readonly stream: (input: Input, options?: CallOptions) => AsyncIterable<string>
+  /** Everything an answer tells, as it comes. Here, refusals are events, not errors. */
+  readonly events: (input: Input, options?: CallOptions) => AsyncIterable<Event>
+  /**
+   * Stops what is running and waits until it has: those calls, and all later ones, are rejected as
+   * `Closed`. Do not wait for it in a callback, which it waits for.
+   */
+  readonly close: () => Promise<void>
+  /** The same as {@link close}, for `await using`. */
+  readonly [Symbol.asyncDispose]: () => Promise<void>
+}
+
+/**
+ * Options that all clients have.
+ *
+ * @category clients
+ * @since 0.1.0
+ */
+export interface Options {
+  /** Called for every call of the client. */
+  readonly callbacks?: Callbacks | undefined
+  /** More headers, sent with every request. */
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  /** What requests are made with. Default: the global `fetch`. */
+  readonly fetch?: typeof globalThis.fetch | undefined
+}
+
+/**
+ * Options of {@link fromOpenAi}. Where there is a `process.env`, what is left out is read from it.
+ *
+ * @category clients
+ * @since 0.1.0
+ */
+export interface OpenAiOptions extends Options {
+  /**
+   * Default: `OPENAI_API_KEY`. Without a key and a base URL, calls are rejected as `Authentication`;
+   * with a base URL, they are made without a key.
+   */
+  readonly apiKey?: string | undefined
+  /** The URL before `/chat/completions`. Default: `OPENAI_BASE_URL`, else OpenAI's own. */
+  readonly baseUrl?: string | undefined
+  /** Sent as `OpenAI-Organization`. Default: `OPENAI_ORG_ID`. */
+  readonly organization?: string | undefined
+  /** Sent as `OpenAI-Project`. Default: `OPENAI_PROJECT_ID`. */
+  readonly project?: string | undefined
+}
+
+/**
+ * A client of OpenAI, or of a server that speaks as it does.
+ *
+ * @category clients
+ * @since 0.1.0
+ */
+export const fromOpenAi = (model: string, options: OpenAiOptions = {}): Rill =>
+  client.make(openAi(model, options), options)

@@ -1,0 +1,149 @@
+/**
+ * The error of every call, for callers who do not know Effect. No Effect type is part of it.
+ *
+ * @since 0.1.0
+ */
+
+/**
+ * What happened, for a `switch`:
+ *
+ * ```ts
+ * try {
+ *   console.log((await rill.run("Hello")).text)
+ * } catch (error) {
+ *   if (!(error instanceof Rill.RillError)) throw error
+ *   switch (error.reason) {
+ *     case "RateLimited":
+ *       return again(error.retryAfter ?? 1000)
+ *     case "Authentication":
+ *       return askForKey()
+ *     default:
+ *       throw error
+ *   }
+ * }
+ * ```
+ *
+ * All but `Closed` (a call on a client that is closed) are the reasons of `effect-rill/LlmError`, which
+ * says what each means.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Reason =
+  | "Unreachable"
+  | "Authentication"
+  | "PermissionDenied"
+  | "NotFound"
+  | "InvalidRequest"
+  | "ContextTooLong"
+  | "QuotaExhausted"
+  | "RateLimited"
+  | "Overloaded"
+  | "ProviderFailed"
+  | "ContentFiltered"
+  | "DeadlineExceeded"
+  | "Disconnected"
+  | "Truncated"
+  | "Malformed"
+  | "Unsupported"
+  | "BudgetExceeded"
+  | "CircuitOpen"
+  | "Closed"
+
+/**
+ * How far the answer had come when the call failed: nothing was received, the response head was the
+ * failure, the stream had begun, some of the answer had come.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Phase = "request" | "headers" | "before-output" | "mid-output"
+
+/**
+ * Token counts. Each is there only if it is known.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Usage {
+  /** Whether the provider counted, or we estimate: characters / 4. */
+  readonly source: "exact" | "estimated"
+  readonly inputTokens?: number
+  readonly outputTokens?: number
+  readonly reasoningTokens?: number
+  readonly cacheReadTokens?: number
+  readonly cacheWriteTokens?: number
+  /** The provider's own usage object. */
+  readonly raw?: unknown
+}
+
+/**
+ * What a {@link RillError} carries beside its message.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Details {
+  readonly reason: Reason
+  /** The provider's name, such as `"openai"`. */
+  readonly provider: string
+  /** The model that was asked. */
+  readonly model?: string | undefined
+  readonly phase: Phase
+  /** Characters (UTF-16 code units) of text that had been delivered before the failure. */
+  readonly emitted: number
+  /** What was used up to the failure. */
+  readonly usage?: Usage | undefined
+  /** The provider's id of the request, for its support. */
+  readonly requestId?: string | undefined
+  /** Whether the same request may succeed if sent again. */
+  readonly isRetryable: boolean
+  /** How long the provider asks to wait before the next try, in milliseconds. */
+  readonly retryAfter?: number | undefined
+  /** HTTP status, where the error came as one. */
+  readonly status?: number | undefined
+  /** The provider's own code, or the system's, such as `ECONNREFUSED`. */
+  readonly code?: string | undefined
+  /** The model's own words, where it declined to answer. */
+  readonly refusal?: string | undefined
+  /** Which deadline passed. */
+  readonly deadline?: "headers" | "first-token" | "idle" | "total" | undefined
+  /** What is not supported. */
+  readonly feature?: string | undefined
+}
+
+/**
+ * Why a call failed. A real `Error`: its message says what happened and what to do, and never holds a
+ * key, a prompt or an answer.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class RillError extends Error implements Details {
+  declare readonly reason: Reason
+  declare readonly provider: string
+  declare readonly model?: string
+  declare readonly phase: Phase
+  declare readonly emitted: number
+  declare readonly usage?: Usage
+  declare readonly requestId?: string
+  declare readonly isRetryable: boolean
+  declare readonly retryAfter?: number
+  declare readonly status?: number
+  declare readonly code?: string
+  declare readonly refusal?: string
+  declare readonly deadline?: "headers" | "first-token" | "idle" | "total"
+  declare readonly feature?: string
+
+  constructor(message: string, details: Details) {
+    super(message)
+    // Only what is known, so that a printed error stays short.
+    for (const [key, value] of Object.entries(details)) {
+      if (value !== undefined) Object.defineProperty(this, key, { value, enumerable: true })
+    }
+  }
+
+  static {
+    this.prototype.name = "RillError"
+  }
+}
