@@ -47,22 +47,14 @@ describe("LlmError", () => {
   )
 
   it.each([
-    ["Unreachable", true],
-    ["Truncated", true],
-    ["Disconnected", true],
-    ["Malformed", false],
-    ["Truncated", true]
-  ] as const)("%s is retryable: %s", (tag, retryable) => {
-    const reason = new LlmError[tag]({ message: "x" })
-    const make = (shouldRetry?: boolean) =>
-      new LlmError.LlmError({
-        reason,
-        provider: "p",
-        phase: "mid-output",
-        emitted: 0,
-        ...(shouldRetry === undefined ? {} : { shouldRetry })
-      })
-    expect(make().isRetryable).toBe(retryable)
-    expect(make(!retryable).isRetryable).toBe(!retryable)
+    [new LlmError.Unreachable({ message: "x" }), true],
+    [new LlmError.Disconnected({ message: "x" }), true],
+    [new LlmError.Truncated({ message: "x" }), true],
+    [new LlmError.Malformed({ message: "x" }), false],
+    [new LlmError.InvalidRequest({ message: "x" }), false]
+  ])("$0._tag is retryable: $1, unless the provider says otherwise", (reason, retryable) => {
+    const fields = { reason, provider: "p", phase: "mid-output", emitted: 0 } as const
+    expect(new LlmError.LlmError(fields).isRetryable).toBe(retryable)
+    expect(new LlmError.LlmError({ ...fields, shouldRetry: !retryable }).isRetryable).toBe(!retryable)
   })
 })

@@ -6,7 +6,7 @@ import { expect, it } from "vitest"
 
 const src = fileURLToPath(new URL("../src/", import.meta.url))
 
-const data = ["LlmUsage", "LlmRequest", "LlmEvent", "LlmError", "LlmResponse"]
+const data = new Set(["LlmUsage", "LlmRequest", "LlmEvent", "LlmError", "LlmResponse"])
 
 /** What a room may import besides itself and the data modules. */
 const arrows: Readonly<Record<string, ReadonlyArray<string>>> = {
@@ -27,7 +27,7 @@ const arrows: Readonly<Record<string, ReadonlyArray<string>>> = {
 
 const roomOf = (path: string): string => {
   const [first, ...rest] = path.replace(/\.ts$/, "").split("/")
-  return rest.length > 0 ? first! : data.includes(first!) ? "data" : first!
+  return rest.length > 0 ? first! : data.has(first!) ? "data" : first!
 }
 
 interface Import {

@@ -172,7 +172,7 @@ const settle = <E>(pull: Pull.Pull<Arr.NonEmptyReadonlyArray<Uint8Array>, E>): E
   Effect.raceFirst(
     Effect.exit(Effect.forever(pull)),
     Effect.callback<void>((resume) => {
-      const timer = setTimeout(() => resume(Effect.void), 10)
+      const timer = setTimeout(() => resume(Effect.void), 5)
       return Effect.sync(() => clearTimeout(timer))
     })
   ).pipe(Effect.asVoid)
