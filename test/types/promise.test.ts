@@ -1,0 +1,160 @@
+/**
+ * The promise side speaks no Effect: neither in its declarations, nor to a program that has no Effect.
+ */
+import { execFileSync } from "node:child_process"
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { createRequire } from "node:module"
+import { tmpdir } from "node:os"
+import { dirname, join, relative } from "node:path"
+import type * as LlmError from "effect-rill/LlmError"
+import type * as LlmEvent from "effect-rill/LlmEvent"
+import type * as LlmRequest from "effect-rill/LlmRequest"
+import type * as LlmUsage from "effect-rill/LlmUsage"
+import type * as Rill from "effect-rill/promise/Rill"
+import { afterAll, beforeAll, expect, it } from "vitest"
+
+// -----------------------------------------------------------------------------
+// in step with the core, checked by the compiler
+// -----------------------------------------------------------------------------
+
+type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+const holds = <_Statement extends true>(): void => {}
+
+it("the plain types are in step with the core's", () => {
+  holds<Equal<Rill.Reason, LlmError.Reason["_tag"] | "Closed">>()
+  holds<Equal<Rill.Phase, LlmError.Phase>>()
+  holds<Equal<Rill.FinishReason, LlmEvent.FinishReason>>()
+  holds<Equal<Rill.Event["_tag"], LlmEvent.LlmEvent["_tag"]>>()
+  holds<Equal<keyof Rill.Usage, keyof LlmUsage.LlmUsage>>()
+  holds<Equal<Rill.Request["reasoning"], LlmRequest.ReasoningEffort | undefined>>()
+  // Tools are for a later version.
+  holds<Equal<keyof Rill.Request, Exclude<keyof LlmRequest.LlmRequest, "toolkit" | "toolChoice">>>()
+  holds<Rill.Input extends LlmRequest.Input ? true : false>()
+})
+
+it("an error is narrowed by its reason", () => {
+  const wait = (error: Rill.RillError): number => {
+    switch (error.reason) {
+      case "RateLimited":
+        return error.retryAfter ?? 1000
+      // @ts-expect-error: there is no such reason
+      case "RateLimitted":
+        return 0
+      default:
+        return 0
+    }
+  }
+  expect(wait).toBeTypeOf("function")
+})
+
+// -----------------------------------------------------------------------------
+// the declarations
+// -----------------------------------------------------------------------------
+
+const root = join(import.meta.dirname, "../..")
+const tsc = join(dirname(createRequire(import.meta.url).resolve("typescript/package.json")), "bin/tsc")
+let folder = ""
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "rill-types-"))
+  compile(folder, {
+    extends: join(root, "tsconfig.build.json"),
+    compilerOptions: {
+      outDir: join(folder, "all"),
+      rootDir: join(root, "src"),
+      typeRoots: [join(root, "node_modules/@types")],
+      emitDeclarationOnly: true,
+      declarationMap: false,
+      sourceMap: false
+    },
+    include: [],
+    files: [join(root, "src/promise/Rill.ts"), join(root, "src/Llm.ts")]
+  })
+}, 60_000)
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const compile = (folder: string, config: object): void => {
+  writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(config))
+  try {
+    execFileSync(process.execPath, [tsc, "-p", folder], { encoding: "utf8", stdio: "pipe" })
+  } catch (error) {
+    throw new Error((error as { readonly stdout: string }).stdout, { cause: error })
+  }
+}
+
+/** All declarations that a program sees which imports one, with what they import from elsewhere. */
+const reachable = (entry: string) => {
+  const files = new Set<string>()
+  const foreign = new Set<string>()
+  const visit = (file: string) => {
+    if (files.has(file)) return
+    files.add(file)
+    const code = readFileSync(file, "utf8").replace(/\/\*[^]*?\*\//g, "")
+    const imports = code.matchAll(/(?:from|import)\s*\(?\s*"([^"]+)"|<reference [^>]*"([^"]+)"/g)
+    for (const [, specifier = "", reference = ""] of imports) {
+      if (specifier.startsWith(".")) visit(join(dirname(file), specifier.replace(/\.(js|ts)$/, ".d.ts")))
+      else foreign.add(specifier || reference)
+    }
+  }
+  visit(entry)
+  return { files: [...files], foreign: [...foreign] }
+}
+
+it("declare no Effect type, and reach none", () => {
+  const all = join(folder, "all")
+  const { files, foreign } = reachable(join(all, "promise/Rill.d.ts"))
+  expect(foreign).toEqual([])
+  expect(files.map((file) => relative(all, file)).toSorted()).toEqual([
+    "promise/Answer.d.ts",
+    "promise/Request.d.ts",
+    "promise/Rill.d.ts",
+    "promise/RillError.d.ts"
+  ])
+  // The search itself finds Effect where it is.
+  expect(reachable(join(all, "Llm.d.ts")).foreign).toContain("effect/Stream")
+})
+
+it("serve a program that has no Effect installed", () => {
+  const alone = join(folder, "alone")
+  const { files } = reachable(join(folder, "all/promise/Rill.d.ts"))
+  mkdirSync(alone)
+  for (const file of files) copyFileSync(file, join(alone, relative(join(folder, "all/promise"), file)))
+  writeFileSync(
+    join(alone, "program.ts"),
+    `import * as Rill from "./Rill.js"
+export const main = async (signal: AbortSignal): Promise<string> => {
+  await using rill = Rill.fromOpenAi("m", { apiKey: "k", fetch, callbacks: { onToken: (text) => text.length } })
+  let text = ""
+  for await (const piece of rill.stream("x", { signal })) text += piece
+  for await (const event of rill.events([{ role: "user", content: "x" }])) {
+    if (event._tag === "Finished") text += event.usage.outputTokens ?? 0
+  }
+  const history: Array<Rill.Message> = [{ role: "user", content: "x" }]
+  const answer = await rill.run({ prompt: history, temperature: 1 })
+  history.push(answer.message)
+  try {
+    await rill.run("x")
+  } catch (error) {
+    if (!(error instanceof Rill.RillError)) throw error
+    const wait: number = error.retryAfter ?? 0
+    if (error.reason === "RateLimited") return String(wait)
+  }
+  return text
+}
+`
+  )
+  compile(alone, {
+    compilerOptions: {
+      target: "ES2022",
+      lib: ["ES2022", "DOM", "DOM.AsyncIterable", "ESNext.Disposable"],
+      types: [],
+      module: "NodeNext",
+      strict: true,
+      exactOptionalPropertyTypes: true,
+      skipLibCheck: false,
+      noEmit: true
+    },
+    files: ["program.ts"]
+  })
+}, 60_000)
