@@ -3,13 +3,12 @@
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Console, Duration, Effect, Layer } from "effect"
 import { FetchHttpClient } from "effect/http"
-import { Llm, OpenAi } from "effect-rill"
-import * as Callbacks from "effect-rill/policy/Callbacks"
+import { Callbacks, Llm, OpenAi } from "effect-rill"
 
 const callbacks = Effect.map(Callbacks.console, (console) =>
   Callbacks.combine(
     console,
-    Callbacks.latency(({ total }) => Console.error(`took ${Duration.format(total)}`)),
+    Callbacks.latency(({ total }) => Console.error(`took ${Math.round(Duration.toMillis(total))} ms`)),
     { onEnd: ({ usage }) => Console.error(`used ${usage.outputTokens} tokens (${usage.source})`) }
   )
 )
