@@ -64,6 +64,14 @@ it.each(files)("%s imports what its room may", (path) => {
   }
 })
 
+it("what is internal is closed to users", () => {
+  const { exports } = JSON.parse(readFileSync(`${src}../package.json`, "utf8")) as { exports: Record<string, unknown> }
+  const internal = new Set(files.filter((path) => path.includes("internal/")).map((path) => posix.dirname(path)))
+  expect(internal.size).toBeGreaterThan(0)
+  // A pattern of exports has one star only: each folder is named.
+  for (const folder of internal) expect(exports[`./${folder}/*`], folder).toBeNull()
+})
+
 it("index.ts has namespaces and nothing else", () => {
   const lines = readFileSync(`${src}index.ts`, "utf8")
     .replace(/\/\*[\s\S]*?\*\//g, "")

@@ -132,27 +132,36 @@ const plainHeaders = (options: {
     const secrets: Array<string> = []
     for (const [name, value] of Object.entries(options.headers)) {
       if (value === undefined) continue
-      if (Redacted.isRedacted(value)) secrets.push((headers[name] = yield* plain(value)))
-      else headers[name] = value
+      if (!Redacted.isRedacted(value)) {
+        headers[name] = value
+        continue
+      }
+      const secret = yield* plain(value, headerValue)
+      headers[name] = secret
+      // What follows a scheme, as in "Basic …", is a secret by itself.
+      secrets.push(...secret.split(" "))
     }
     if (options.key !== undefined) {
       const { header, scheme, value } = options.key
-      const key = yield* plain(value)
+      const key = yield* plain(value, keyValue)
       headers[header] = scheme + key
       secrets.push(key)
     }
     return { headers, secrets }
   })
 
-const plain = (secret: Redacted.Redacted): Result.Result<string, Authentication> => {
+const keyValue = /^[\x21-\x7e]+$/
+const headerValue = /^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/
+
+const plain = (secret: Redacted.Redacted, allowed: RegExp): Result.Result<string, Authentication> => {
   // A key that was read from a file often ends with a line break.
   const value = Redacted.value(secret).trim()
-  return /^[\x21-\x7e]+$/.test(value)
+  return allowed.test(value)
     ? Result.succeed(value)
     : Result.fail(
         new Authentication({
           message:
-            "the API key is empty or has characters that a header cannot carry. Check the variable it is read from."
+            "the API key, or another secret, is empty or has characters that a header cannot carry. Check the variable it is read from."
         })
       )
 }
@@ -160,7 +169,8 @@ const plain = (secret: Redacted.Redacted): Result.Result<string, Authentication>
 /** Some providers quote the key, or most of it, in their errors. */
 const conceal = (body: string, secrets: ReadonlyArray<string>): string => {
   let text = body
-  for (const secret of secrets) if (secret !== "") text = text.replaceAll(secret, concealed)
+  // A secret of a few characters would stand in any text.
+  for (const secret of secrets) if (secret.length >= 6) text = text.replaceAll(secret, concealed)
   return text.replace(/\b(?:sk|pk|gsk|xai|key)-[\w*-]{6,}/g, concealed)
 }
 

@@ -426,6 +426,15 @@ describe("keys", () => {
       })
   )
 
+  it.effect("may be a header of the caller's own, scheme and all", () =>
+    Effect.gen(function* () {
+      const server = yield* start([ChatServer.answer("ok")])
+      const headers = { authorization: Redacted.make("Basic dXNlcjpwYXNz") }
+      yield* Llm.run("Hi").pipe(Effect.provide(layer(server, { apiKey: undefined, headers })))
+      expect(server.requests[0]!.headers.authorization).toBe("Basic dXNlcjpwYXNz")
+    })
+  )
+
   it.effect("are not needed: a server of one's own gets no authorization header", () =>
     Effect.gen(function* () {
       const server = yield* start([ChatServer.answer("ok")])
