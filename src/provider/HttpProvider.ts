@@ -170,7 +170,7 @@ const plain = (secret: Redacted.Redacted, allowed: RegExp): Result.Result<string
 const conceal = (body: string, secrets: ReadonlyArray<string>): string => {
   let text = body
   // A secret of a few characters would stand in any text.
-  for (const secret of secrets) if (secret.length >= 6) text = text.replaceAll(secret, concealed)
+  for (const secret of secrets) if (secret.length >= 8) text = text.replaceAll(secret, concealed)
   return text.replace(/\b(?:sk|pk|gsk|xai|key)-[\w*-]{6,}/g, concealed)
 }
 
