@@ -119,6 +119,17 @@ describe.each(clients)("over %s", (_, client) => {
     })
   )
 
+  it.effect("a redirect's own body, which is not read, holds no connection", () =>
+    Effect.gen(function* () {
+      const server = yield* start([
+        { status: 307, headers: { location: "/x" }, steps: [{ raw: "Moved" }, "hold"] },
+        ChatServer.answer("ok")
+      ])
+      yield* Llm.run("Hi").pipe(Effect.provide(layer(server, {}, client)))
+      expect(yield* Effect.promise(() => server.requests[0]!.ended)).toBe("closed")
+    })
+  )
+
   it.effect.each([
     ["one to be read with GET", 303, "/x", /GET/],
     ["a loop", 307, "/v1/chat/completions", /more than 5 times/],
