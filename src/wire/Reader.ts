@@ -20,6 +20,7 @@ export class Reader {
   private body: "unknown" | "stream" | "document" | "page"
   private framing: Framing.Framing
   private readonly maxEventLength: number
+  private oversized = false
   private readonly parse = LearnedShape.make()
   private readonly frame: Frame = { event: "", data: "", value: undefined }
   /** The first chunks, for an error. */
@@ -44,7 +45,10 @@ export class Reader {
 
   /** The next frame that is whole. */
   next(): Frame | undefined {
-    return this.framing.next(this.frame) ? this.parsed() : undefined
+    if (!this.framing.next(this.frame)) return undefined
+    // One that came whole, in a single chunk, was never held.
+    this.oversized = this.frame.data.length > this.maxEventLength
+    return this.oversized ? undefined : this.parsed()
   }
 
   /** At the end of input: the frame that was cut off, if there is one. */
@@ -54,7 +58,7 @@ export class Reader {
 
   /** What is wrong with the stream so far. */
   problem(): Malformed | undefined {
-    return this.framing.held() <= this.maxEventLength
+    return !this.oversized && this.framing.held() <= this.maxEventLength
       ? undefined
       : new Malformed({
           message: `an event of the stream is larger than ${this.maxEventLength} bytes. The answer was given up to keep memory bounded.`

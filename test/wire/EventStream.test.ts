@@ -129,6 +129,11 @@ describe("failures", () => {
           reason: { _tag: "Malformed", message: expect.stringContaining("1000 bytes") }
         })
       }
+      const whole = yield* decodeBytes(OpenAiChat.protocol, [bytes(delta("x".repeat(2000)) + finish + done)], {
+        maxEventLength: 1000
+      })
+      expect(whole.error?.reason._tag).toBe("Malformed")
+      expect(whole.events).toEqual([])
       const line = [bytes("data: "), ...Array.from({ length: 50 }, () => bytes("x".repeat(100)))]
       const { error } = yield* decodeBytes(OpenAiChat.protocol, line, { maxEventLength: 1000 })
       expect(error?.reason._tag).toBe("Malformed")
