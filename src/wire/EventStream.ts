@@ -9,6 +9,7 @@
 import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -36,6 +37,18 @@ export const maxEventLength = 16 * 1024 * 1024
  * @since 0.1.0
  */
 export const grace: Duration.Duration = Duration.seconds(1)
+
+/**
+ * How long a complete answer waits for the end of its body, so that the connection can serve the next
+ * request: 5 ms of real time, not of `Clock`, since this is about a socket. Where there is none, as in
+ * tests, zero is right.
+ *
+ * @category references
+ * @since 0.1.0
+ */
+export const Settling = Context.Reference<Duration.Duration>("effect-rill/wire/EventStream/Settling", {
+  defaultValue: () => Duration.millis(5)
+})
 
 /**
  * How the body of an answer is to be decoded.
@@ -165,17 +178,20 @@ const makePull = <S extends Progress, E>(
 
 /**
  * Reads the few bytes that end a body after the answer's own end, so that the connection can serve
- * the next request; gives up after a moment, since a peer may keep the body open. Real time, not
- * `Clock`: this is about a socket, and no caller waits for more than the moment.
+ * the next request; gives up after {@link Settling}, since a peer may keep the body open.
  */
 const settle = <E>(pull: Pull.Pull<Arr.NonEmptyReadonlyArray<Uint8Array>, E>): Effect.Effect<void> =>
-  Effect.raceFirst(
-    Effect.exit(Effect.forever(pull)),
-    Effect.callback<void>((resume) => {
-      const timer = setTimeout(() => resume(Effect.void), 5)
-      return Effect.sync(() => clearTimeout(timer))
-    })
-  ).pipe(Effect.asVoid)
+  Effect.flatMap(Settling, (duration) =>
+    Duration.isZero(duration)
+      ? Effect.void
+      : Effect.raceFirst(
+          Effect.exit(Effect.forever(pull)),
+          Effect.callback<void>((resume) => {
+            const timer = setTimeout(() => resume(Effect.void), Duration.toMillis(duration))
+            return Effect.sync(() => clearTimeout(timer))
+          })
+        ).pipe(Effect.asVoid)
+  )
 
 const truncated = (started: boolean): Truncated =>
   new Truncated({
