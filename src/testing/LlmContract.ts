@@ -147,7 +147,7 @@ const row = (number: string, title: string, of: ReadonlyArray<Result>): Readonly
  */
 export interface Framework {
   readonly describe: (name: string, body: () => void) => unknown
-  readonly it: (name: string, test: () => Promise<void>) => unknown
+  readonly it: (name: string, test: () => Promise<void>, timeout: number) => unknown
   readonly afterAll: (print: () => void) => unknown
 }
 
@@ -166,17 +166,24 @@ export const suite = (framework: Framework, options: Options): void => {
       if (chosen(options, law).length === 0) continue
       framework.describe(`${law.number}. ${law.title}`, () => {
         for (const check of chosen(options, law)) {
-          framework.it(check.title, async () => {
+          const test = async () => {
             const result = toResult(law.number, await Effect.runPromise(judge(options, check)))
             results.push(result)
             if (result.status === "failed") throw new Error(result.message)
-          })
+          }
+          framework.it(check.title, test, patience)
         }
       })
     }
     framework.afterAll(() => console.log(table({ name: options.name, results })))
   })
 }
+
+/**
+ * How long a framework should wait for a check, in milliseconds: some run an answer once for each of its
+ * bytes, which takes a slow machine longer than the few seconds that frameworks wait by themselves.
+ */
+const patience = 60_000
 
 const chosen = ({ only }: Options, { checks }: Law): ReadonlyArray<Check> =>
   only === undefined ? checks : checks.filter(({ title }) => only.includes(title))

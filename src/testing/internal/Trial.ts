@@ -83,12 +83,21 @@ export const story: Part = {
 }
 
 /** @internal */
+export const thought: Part = { type: "reasoning", deltas: ["Let me ", "think: 🤔"] }
+
+/** @internal */
 export const weather: Part = {
   type: "tool-call",
   id: "call_1",
   name: "weather",
   deltas: ["{", '"city":"Zür', 'ich \\"ZH\\""', ',"days":3', "}"]
 }
+
+/** A few characters of the same kinds, and a call: for checks that run an answer once for each of its bytes. */
+export const brief: ReadonlyArray<Part> = [
+  { type: "text", deltas: ["é", ' 😀"\n'] },
+  { type: "tool-call", id: "call_1", name: "go", deltas: ['{"to":', '"雨"}'] }
+]
 
 /** @internal */
 export const turn = (parts: ReadonlyArray<Part>, more: Partial<Turn> = {}): Turn => ({
@@ -106,7 +115,7 @@ export const endOf = ({ semanticEnd, usage, wireEnd }: Answer): ReadonlyArray<st
   [semanticEnd, usage, wireEnd].filter((frame) => frame !== undefined)
 
 /** The answer of a turn, unless the wire has no way to say it. */
-export const answerOf = ({ dialect }: Subject, turn: Turn): Effect.Effect<Answer, NotApplicable> =>
+export const answerOf = ({ dialect }: Pick<Subject, "dialect">, turn: Turn): Effect.Effect<Answer, NotApplicable> =>
   orNotApplicable(
     dialect.answer(turn),
     `this wire has no ${[...new Set(turn.parts.map(({ type }) => type))].join(" and ")}`
@@ -173,8 +182,9 @@ export const start = Effect.fnUntraced(function* (
     Stream.runForEach((event) => Effect.sync(() => void events.push(event))),
     Effect.forkChild
   )
-  yield* rest(fiber)
-  return { events, fiber, wire }
+  const running: Running = { events, fiber, wire }
+  yield* rest(running)
+  return running
 })
 
 /** Begins an answer and lets a time go by, on the test's clock. */
@@ -185,13 +195,12 @@ export const play = Effect.fnUntraced(function* (
   consume: (events: Events<LlmError>) => Events<unknown> = identity
 ) {
   const running = yield* start(subject, [exchange], consume)
-  yield* pass(running.fiber, wait)
+  if (Duration.toMillis(Duration.fromInputUnsafe(wait)) > 0) yield* pass(running, wait)
   return yield* outcome(running)
 })
 
 /** Lets time go by, on the test's clock, and what that wakes run. */
-export const pass = (fiber: Fiber.Fiber<unknown, unknown>, time: Duration.Input) =>
-  Effect.andThen(TestClock.adjust(time), rest(fiber))
+export const pass = (running: Running, time: Duration.Input) => Effect.andThen(TestClock.adjust(time), rest(running))
 
 /** What has become of an answer by now. One that is still under way is stopped. */
 export const outcome = Effect.fnUntraced(function* (running: Running): Effect.fn.Return<Outcome, Violation> {
@@ -215,18 +224,24 @@ export const claimClosed = ({ wire }: Running, when: string): Effect.Effect<void
   )
 
 /**
- * Lets everything run that needs no time: fibers take turns, and a provider may wait for promises of its
- * own, which take turns of the event loop. How many of those are given says nothing of time.
+ * Lets everything run that needs no time, until nothing moves any more: fibers take turns, and a provider
+ * may wait for promises of its own, which take turns of the event loop. How many of those are given to
+ * one that does not move says nothing of time.
  */
-const rest = (fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    let turns = 0
-    return Effect.whileLoop({
-      while: () => turns < 120 && fiber.pollUnsafe() === undefined,
-      body: () => (++turns <= 100 ? Effect.yieldNow : turnOfTheLoop),
-      step: () => {}
-    })
+const rest = ({ events, fiber, wire }: Running): Effect.Effect<void> => {
+  let still = 0
+  let moved = 0
+  const look = Effect.map(wire.trace, (trace) => {
+    const now = trace.length + events.length
+    still = now === moved ? still + 1 : 0
+    moved = now
   })
+  return Effect.whileLoop({
+    while: () => still < 60 && fiber.pollUnsafe() === undefined,
+    body: () => Effect.andThen(still < 40 ? Effect.yieldNow : turnOfTheLoop, look),
+    step: () => {}
+  })
+}
 
 const turnOfTheLoop = Effect.callback<void>((resume) => {
   setTimeout(() => resume(Effect.void), 0)

@@ -47,7 +47,7 @@ export const law: Law = {
           [good(subject, whole(answer))],
           Stream.tap((event) => (event._tag === "TextDelta" ? Effect.never : Effect.void))
         )
-        yield* pass(running.fiber, "1 minute")
+        yield* pass(running, "1 minute")
         yield* claimAhead(running, 1)
         yield* outcome(running)
       })
@@ -62,7 +62,7 @@ export const law: Law = {
           Stream.tap(() => Effect.sleep("1 second"))
         )
         for (let seconds = 10; seconds <= 50; seconds += 10) {
-          yield* pass(running.fiber, "10 seconds")
+          yield* pass(running, "10 seconds")
           yield* claimAhead(running, seconds)
         }
         yield* outcome(running)
@@ -77,7 +77,7 @@ export const law: Law = {
           [good(subject, [whole(answer).join("")])].map((exchange) => FaultyWire.cutEvery(exchange, 4096)),
           Stream.tap(() => Effect.sleep("1 millis"))
         )
-        yield* pass(running.fiber, "5 seconds")
+        yield* pass(running, "5 seconds")
         const { state, text } = yield* outcome(running)
         yield* claimSame(state, "completed", "the answer")
         const expected = long.parts.flatMap((part) => part.deltas).join("")

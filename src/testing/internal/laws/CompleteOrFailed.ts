@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as FaultyWire from "../../FaultyWire.ts"
 import {
   answerOf,
+  brief,
   claim,
   claimClosed,
   claimSame,
@@ -70,7 +71,7 @@ export const law: Law = {
     {
       title: "a body that ends before the provider's last word, at any byte, is Truncated",
       run: Effect.fnUntraced(function* (subject) {
-        const answer = yield* answerOf(subject, turn([story, weather]))
+        const answer = yield* answerOf(subject, turn(brief))
         const bytes = new TextEncoder().encode(answer.frames.join(""))
         for (let at = 0; at <= bytes.length; at++) {
           const { error, state } = yield* play(subject, good(subject, [bytes.subarray(0, at)]))
@@ -81,7 +82,7 @@ export const law: Law = {
     {
       title: "a body that ends within the provider's last word is Truncated, or complete with a Finished",
       run: Effect.fnUntraced(function* (subject) {
-        const answer = yield* answerOf(subject, turn([story]))
+        const answer = yield* answerOf(subject, turn(brief))
         const start = answer.frames.join("")
         const end = endOf(answer).join("")
         for (let at = 0; at < end.length; at++) {

@@ -4,9 +4,11 @@
  * @internal
  */
 import * as Effect from "effect/Effect"
+import type { Part } from "../../Dialect.ts"
 import * as FaultyWire from "../../FaultyWire.ts"
 import {
   answerOf,
+  brief,
   type Check,
   claimSame,
   errorOf,
@@ -17,6 +19,7 @@ import {
   play,
   story,
   type Subject,
+  thought,
   turn,
   weather,
   whole
@@ -28,8 +31,10 @@ export const law: Law = {
   checks: [
     sameAs("in one chunk", (exchange) => [FaultyWire.cutEvery(exchange, Infinity)]),
     sameAs("one byte at a time", (exchange) => [FaultyWire.cutEvery(exchange, 1)]),
-    sameAs("cut at every byte, in two", (exchange, length) =>
-      Array.from({ length }, (_, position) => FaultyWire.cutAt(exchange, position))
+    sameAs(
+      "cut at every byte, in two",
+      (exchange, length) => Array.from({ length }, (_, position) => FaultyWire.cutAt(exchange, position)),
+      brief
     ),
     sameAs("in pieces of 2, 3, 7 and 61 bytes", (exchange) =>
       [2, 3, 7, 61].map((size) => FaultyWire.cutEvery(exchange, size))
@@ -43,7 +48,7 @@ export const law: Law = {
     {
       title: "an answer that fails is the same, and its error too, cut at every byte",
       run: Effect.fnUntraced(function* (subject) {
-        const answer = yield* answerOf(subject, turn([story]))
+        const answer = yield* answerOf(subject, turn(brief.slice(0, 1)))
         const exchange = good(subject, [...answer.frames, yield* errorOf(subject)])
         const plain = summary(yield* play(subject, exchange))
         for (let position = 0; position < lengthOf(exchange); position++) {
@@ -60,12 +65,13 @@ export const law: Law = {
 
 function sameAs(
   how: string,
-  cuts: (exchange: FaultyWire.Exchange, length: number) => ReadonlyArray<FaultyWire.Exchange>
+  cuts: (exchange: FaultyWire.Exchange, length: number) => ReadonlyArray<FaultyWire.Exchange>,
+  parts: ReadonlyArray<Part> = [thought, story, weather]
 ): Check {
   return {
     title: `an answer ${how} gives the same events`,
     run: Effect.fnUntraced(function* (subject) {
-      const exchange = yield* sample(subject)
+      const exchange = yield* sample(subject, parts)
       const plain = summary(yield* play(subject, exchange))
       for (const [index, cut] of cuts(exchange, lengthOf(exchange)).entries()) {
         yield* claimSame(summary(yield* play(subject, cut)), plain, `an answer ${how} (${index})`)
@@ -96,13 +102,10 @@ function sameLines(what: string, change: (text: string) => string): Check {
   }
 }
 
-/** An answer of everything that the wire can say. */
-const sample = Effect.fnUntraced(function* ({ dialect }: Subject) {
-  const thought = { type: "reasoning", deltas: ["Let me ", "think: 🤔"] } as const
-  const answers = [turn([thought, story, weather]), turn([story, weather]), turn([story])].map(dialect.answer)
-  const answer = answers.find((answer) => answer !== undefined)
-  if (answer === undefined) return yield* new NotApplicable({ message: "this wire has no text" })
-  return good({ dialect }, whole(answer))
+/** An answer of as many of these parts as the wire can say. */
+const sample = Effect.fnUntraced(function* ({ dialect }: Subject, parts: ReadonlyArray<Part>) {
+  const speakable = parts.filter((part) => dialect.answer(turn([part])) !== undefined)
+  return good({ dialect }, whole(yield* answerOf({ dialect }, turn(speakable))))
 })
 
 const lengthOf = (exchange: FaultyWire.Exchange): number =>

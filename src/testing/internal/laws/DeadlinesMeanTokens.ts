@@ -92,7 +92,7 @@ export const law: Law = {
         const told: Array<number> = []
         for (let i = 0; i < answer.frames.length; i++) {
           told.push(running.events.filter(({ _tag }) => _tag === "TextDelta").length)
-          yield* pass(running.fiber, "10 seconds")
+          yield* pass(running, "10 seconds")
         }
         // How many frames begin an answer, and close its parts, is the wire's affair.
         const steps = told.map((count, i) => count - (told[i - 1] ?? 0))

@@ -41,7 +41,7 @@ export const law: Law = {
         const answer = yield* answerOf(subject, turn([story]))
         const slow = answer.frames.flatMap((frame) => [FaultyWire.chunk(frame), FaultyWire.pause("1 second")])
         const running = yield* start(subject, [good(subject, [], ...slow)])
-        yield* pass(running.fiber, "2500 millis")
+        yield* pass(running, "2500 millis")
         yield* Fiber.interrupt(running.fiber)
         yield* claimClosed(running, "after an interruption")
       })
@@ -120,7 +120,7 @@ export const law: Law = {
           discard: true
         })
         const fiber = yield* Effect.forkChild(all)
-        yield* pass(fiber, 0)
+        yield* pass({ events: [], fiber, wire }, 0)
         yield* claimSame(yield* wire.open, 100, "the number of open connections")
         yield* Fiber.interrupt(fiber)
         yield* claimSame(yield* wire.open, 0, "the number of open connections after they were stopped")
