@@ -7,5 +7,5 @@ const conditions = ["rill-source", "node", "import", "default"]
 export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
-  test: { include: ["test/**/*.test.ts"] }
+  test: { include: ["test/**/*.test.ts", "examples/*.test.ts"] }
 })

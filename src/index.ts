@@ -1,7 +1,8 @@
 /**
  * Answers of language models as streams.
  *
- * Each module is a namespace; each is also importable alone, as in `effect-rill/Llm`.
+ * Each module is a namespace; each is also importable alone, as in `effect-rill/Llm`. Test doubles
+ * are importable alone only, as in `effect-rill/testing/ScriptedLlm`: no program loads them.
  *
  * @since 0.1.0
  */
