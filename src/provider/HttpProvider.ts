@@ -13,6 +13,7 @@ import { Authentication, LlmError, type Phase, type Reason } from "../LlmError.t
 import type { LlmRequest } from "../LlmRequest.ts"
 import type { LlmUsage } from "../LlmUsage.ts"
 import type { Protocol } from "../protocol/Protocol.ts"
+import { conceal } from "../wire/Concealment.ts"
 import type { Progress } from "../wire/Decoder.ts"
 import * as EventStream from "../wire/EventStream.ts"
 import * as Http from "../wire/Http.ts"
@@ -165,13 +166,3 @@ const plain = (secret: Redacted.Redacted, allowed: RegExp): Result.Result<string
         })
       )
 }
-
-/** Some providers quote the key, or most of it, in their errors. */
-const conceal = (body: string, secrets: ReadonlyArray<string>): string => {
-  let text = body
-  // A secret of a few characters would stand in any text.
-  for (const secret of secrets) if (secret.length >= 8) text = text.replaceAll(secret, concealed)
-  return text.replace(/\b(?:sk|pk|gsk|xai|key)-[\w*-]{6,}/g, concealed)
-}
-
-const concealed = "<redacted>"
