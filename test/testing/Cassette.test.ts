@@ -47,6 +47,24 @@ const write = (path: string, content: string) =>
     yield* fs.writeFileString(path, content)
   })
 
+interface Written {
+  readonly request: {
+    readonly url: string
+    readonly headers: Readonly<Record<string, string>>
+    readonly body?: unknown
+  }
+  readonly response: {
+    readonly status: number
+    readonly headers: Readonly<Record<string, string>>
+    readonly chunks: ReadonlyArray<string | { readonly base64: string }>
+    readonly end: string
+  }
+}
+const exchangesOf = (file: string): ReadonlyArray<Written> => JSON.parse(file).exchanges
+
+const promptOf = ({ request }: Written): string =>
+  (request.body as { json: { messages: ReadonlyArray<{ content: string }> } }).json.messages[0]!.content
+
 /** A client that fails the test when it is used. */
 const noNetwork = Layer.succeed(
   HttpClient.HttpClient,
@@ -107,7 +125,7 @@ const twice = <A, E>(
     )
     assert.deepStrictEqual(replayed, recorded)
     const file = yield* read(path)
-    return { path, recorded, file, exchanges: JSON.parse(file).exchanges }
+    return { path, recorded, file, exchanges: exchangesOf(file) }
   })
 
 const defect = (exit: Exit.Exit<unknown, unknown>): string => {
@@ -137,13 +155,13 @@ describe("Cassette", () => {
           ),
           ["Hello, é 漢字", "Bye"]
         )
-        assert.deepStrictEqual(exchanges[0].request, {
+        assert.deepStrictEqual(exchanges[0]!.request, {
           method: "POST",
           url: `${server.baseUrl}/chat/completions`,
           headers: { accept: "text/event-stream", "content-type": "application/json" },
           body: { json: server.requests[0]!.body }
         })
-        assert.deepInclude(exchanges[0].response, {
+        assert.deepInclude(exchanges[0]!.response, {
           status: 200,
           headers: { "content-type": "text/event-stream; charset=utf-8", "x-request-id": "req_0" },
           end: "complete"
@@ -164,7 +182,7 @@ describe("Cassette", () => {
         const { exchanges, recorded } = yield* twice(server, program, {}, client)
         assert.deepInclude(recorded, { emitted: 4, phase: "mid-output" })
         assert.strictEqual(recorded.reason._tag, "Disconnected")
-        assert.strictEqual(exchanges[0].response.end, "broken")
+        assert.strictEqual(exchanges[0]!.response.end, "broken")
       }).pipe(Effect.provide(NodeServices.layer))
     )
 
@@ -174,7 +192,7 @@ describe("Cassette", () => {
         const program = Llm.stream("Hi").pipe(Stream.take(1), Stream.runCollect)
         const { exchanges, path } = yield* twice(server, program, {}, client)
         assert.strictEqual(server.requests[0]!.state, "closed")
-        assert.strictEqual(exchanges[0].response.end, "left")
+        assert.strictEqual(exchanges[0]!.response.end, "left")
         const fiber = yield* Stream.runDrain(Llm.stream("Hi")).pipe(
           Effect.provide(model(server, Cassette.replay(path))),
           Effect.forkChild({ startImmediately: true })
@@ -210,12 +228,28 @@ describe("Cassette", () => {
         ])
         const { exchanges, file } = yield* twice(server, ask("Hi"), {}, client)
         assert.strictEqual(exchanges.length, 2)
-        assert.strictEqual(exchanges[0].response.headers.location, "/other/path?key=%3Credacted%3E&page=2")
-        assert.strictEqual(exchanges[1].request.url, `${server.url}/other/path?key=%3Credacted%3E&page=2`)
+        assert.strictEqual(exchanges[0]!.response.headers["location"], "/other/path?key=%3Credacted%3E&page=2")
+        assert.strictEqual(exchanges[1]!.request.url, `${server.url}/other/path?key=%3Credacted%3E&page=2`)
         assert.notInclude(file, "abc")
       }).pipe(Effect.provide(NodeServices.layer))
     )
   })
+
+  it.effect("as a user writes it", () =>
+    Effect.gen(function* () {
+      const path = yield* temporary
+      const server = yield* start([answer("Once", " upon")])
+      const story = OpenAi.layerConfig({ model: "gpt-4o-mini" }).pipe(
+        Layer.provide(Cassette.layer(path)),
+        Layer.provide([FetchHttpClient.layer, NodeServices.layer]),
+        Layer.provide(withEnv({ OPENAI_API_KEY: key, OPENAI_BASE_URL: server.baseUrl }))
+      )
+      const tell = Effect.map(Llm.run("Tell me a story"), ({ text }) => text)
+      assert.strictEqual(yield* Effect.provide(tell, story), "Once upon")
+      yield* Effect.promise(() => server.stop())
+      assert.strictEqual(yield* Effect.provide(tell, story), "Once upon")
+    }).pipe(Effect.provide(NodeServices.layer))
+  )
 
   describe("what is recorded", () => {
     it.effect("concurrent requests, in the order in which they were sent", () =>
@@ -223,7 +257,7 @@ describe("Cassette", () => {
         const second = ChatServer.gate()
         const server = yield* start(({ body }) => {
           const [{ content }] = body["messages"] as [{ content: string }]
-          return content === "slow" ? [role, pause(second.opened), ...answer("slow")] : answer("fast")
+          return content === "slow" ? { before: second.opened, steps: answer("slow") } : answer("fast")
         })
         const program = Effect.all(
           [
@@ -238,10 +272,7 @@ describe("Cassette", () => {
         )
         const { exchanges, recorded } = yield* twice(server, program)
         assert.deepStrictEqual(recorded, ["slow", "fast"])
-        assert.deepStrictEqual(
-          exchanges.map((exchange: any) => exchange.request.body.json.messages[0].content),
-          ["slow", "fast"]
-        )
+        assert.deepStrictEqual(exchanges.map(promptOf), ["slow", "fast"])
       }).pipe(Effect.provide(NodeServices.layer))
     )
 
@@ -261,7 +292,7 @@ describe("Cassette", () => {
           replayed.map((chunks) => chunks.map((chunk) => Array.from(chunk))),
           parts.map((part) => [Array.from(part)])
         )
-        const { chunks } = JSON.parse(yield* read(path)).exchanges[0].response
+        const { chunks } = exchangesOf(yield* read(path))[0].response
         assert.deepStrictEqual(chunks, [{ base64: "YeY=" }, { base64: "vKI=" }, "b", { base64: "//4=" }])
       }).pipe(Effect.provide(NodeServices.layer))
     )
@@ -294,13 +325,13 @@ describe("Cassette", () => {
           [204, ""],
           [204, ""]
         ])
-        const { exchanges } = JSON.parse(yield* read(path))
+        const exchanges = exchangesOf(yield* read(path))
         assert.deepStrictEqual(
-          exchanges.map((exchange: any) => exchange.request.body),
+          exchanges.map((exchange) => exchange.request.body),
           [undefined, { text: "plain" }, { base64: "/wE=" }]
         )
         assert.deepStrictEqual(
-          exchanges.map((exchange: any) => exchange.response.end),
+          exchanges.map((exchange) => exchange.response.end),
           ["complete", "complete", "complete"]
         )
       }).pipe(Effect.provide(NodeServices.layer))
@@ -344,19 +375,16 @@ describe("Cassette", () => {
         const recorded = yield* Effect.provide(program, model(server, recordedOf(path, client)))
         assert.strictEqual(recorded?.reason._tag, "Authentication")
         const file = yield* read(path)
-        const { exchanges } = JSON.parse(file)
-        const body = exchanges[0].response.chunks.join("")
+        const exchanges = exchangesOf(file)
+        const body = exchanges[0]!.response.chunks.join("")
         for (const mark of [...marks, "Zq9-key", "odd+chars"]) {
           assert.notInclude(file, mark)
           assert.notInclude(body, mark)
         }
         // All that is not the key is still there, in many chunks.
         assert.strictEqual(body.match(/before [^ ]*<redacted>[^ ]* after/g)?.length, spellings.length)
-        assert.isAbove(exchanges[0].response.chunks.length, 40)
-        assert.deepStrictEqual(
-          exchanges[0].request.body.json.messages[0].content,
-          "my key is <redacted> and <redacted>"
-        )
+        assert.isAbove(exchanges[0]!.response.chunks.length, 40)
+        assert.deepStrictEqual(promptOf(exchanges[0]!), "my key is <redacted> and <redacted>")
         assert.deepStrictEqual(yield* Effect.provide(program, model(server, Cassette.replay(path))), recorded)
       }).pipe(Effect.provide(NodeServices.layer))
     )
@@ -620,7 +648,7 @@ describe("Cassette", () => {
         yield* Effect.provide(unreachable, recording(path))
         assert.isFalse(yield* exists(path))
         yield* Effect.provide(Effect.andThen(unreachable, get(server.url)), recording(path))
-        assert.strictEqual(JSON.parse(yield* read(path)).exchanges.length, 1)
+        assert.strictEqual(exchangesOf(yield* read(path)).length, 1)
       }).pipe(Effect.provide(NodeServices.layer))
     )
 

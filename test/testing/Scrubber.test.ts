@@ -41,9 +41,32 @@ describe("Scrubber", () => {
   }
 
   it("finds the longer of two secrets, and each of them", () => {
-    const scrubber = knowing({ a: "secret-one", b: "secret-one-and-two" })
-    assert.strictEqual(scrubber.text("secret-one-and-two, secret-one."), "<redacted>, <redacted>.")
-    assert.strictEqual(scrubber.text("secret-onsecret-one"), "secret-on<redacted>")
+    for (const headers of [
+      { a: "secret-one", b: "secret-one-and-two" },
+      { b: "secret-one-and-two", a: "secret-one" }
+    ]) {
+      const scrubber = knowing(headers)
+      assert.strictEqual(scrubber.text("secret-one-and-two, secret-one."), "<redacted>, <redacted>.")
+      assert.strictEqual(scrubber.text("secret-onsecret-one"), "secret-on<redacted>")
+    }
+  })
+
+  it("learns more as it goes on", () => {
+    const scrubber = knowing({ a: "secret-one" })
+    assert.strictEqual(scrubber.text("secret-one secret-two"), "<redacted> secret-two")
+    scrubber.learnRequest("http://localhost/", Headers.fromInput({ a: "secret-two" }))
+    assert.strictEqual(scrubber.text("secret-one secret-two"), "<redacted> <redacted>")
+  })
+
+  it("leaves a byte order mark, and finds both alphabets of base64", () => {
+    const secret = ">>>???>>>???"
+    const scrubber = knowing({ a: secret })
+    assert.strictEqual(scrubber.text("\ufeffé"), "\ufeffé")
+    const coded = Buffer.from(secret).toString("base64")
+    assert.match(coded, /\+.*\//)
+    assert.strictEqual(scrubber.text(`(${coded})`), "(<redacted>)")
+    assert.strictEqual(scrubber.text(`(${coded.replaceAll("+", "-").replaceAll("/", "_")})`), "(<redacted>)")
+    assert.strictEqual(scrubber.text(`(${encodeURIComponent(coded)})`), "(<redacted>)")
   })
 
   it("leaves what is short, dull or kept", () => {

@@ -93,10 +93,7 @@ export class Scrubber {
   learnResponse(headers: Headers.Headers, cookies: Cookies.Cookies): void {
     for (const [name, value] of Object.entries(headers)) if (accounts.test(name)) this.add(value)
     // Not the header itself: its attributes, such as a domain, are no secrets.
-    for (const { value, valueEncoded } of Object.values(cookies.cookies)) {
-      this.add(value)
-      this.add(valueEncoded)
-    }
+    for (const { value } of Object.values(cookies.cookies)) this.add(value)
   }
 
   requestHeaders(headers: Headers.Headers): Record<string, string> {
