@@ -74,7 +74,11 @@ describe("Scrubber", () => {
       "x-short": "1234567",
       "user-agent": "Mozilla/5.0",
       host: "api.example.com",
-      accept: "text/event-stream"
+      accept: "text/event-stream",
+      "x-amzn-bedrock-accept": "application/json; charset=utf-8"
+    })
+    assert.deepStrictEqual(scrubber.responseHeaders(Headers.fromInput({ "content-type": "application/json" })), {
+      "content-type": "application/json"
     })
     const text = "1234567 Mozilla/5.0 api.example.com text/event-stream +"
     assert.strictEqual(scrubber.text(text), text)

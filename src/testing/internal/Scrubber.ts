@@ -51,6 +51,9 @@ const keptOfResponse: ReadonlySet<string> = new Set([
   "x-ms-request-id"
 ])
 
+/** No secret in whatever header: taken out, the content types that are kept would be no more. */
+const mediaType = /^(?:application|text|image|audio|video|multipart)\/[\w.+*-]+$/
+
 /** Response headers that say whose account it is; providers repeat them in their errors. */
 const accounts = /organi[sz]ation|project|account/
 
@@ -173,6 +176,7 @@ export class Scrubber {
   }
 
   private add(secret: string): void {
+    if (mediaType.test(secret)) return
     if (secret.length < minSecretLength || secret === concealed || this.secrets.has(secret)) return
     this.secrets.add(secret)
     this.spellings = undefined
