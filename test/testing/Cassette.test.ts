@@ -302,6 +302,16 @@ describe("Cassette", () => {
       }).pipe(Effect.provide(NodeServices.layer))
     )
 
+    it.effect("chunks as they came, whatever their reader does to them", () =>
+      Effect.gen(function* () {
+        const path = yield* temporary
+        yield* Effect.flatMap(get("http://localhost/x"), ({ stream }) =>
+          Stream.runForEach(stream, (chunk) => Effect.sync(() => void chunk.fill(0)))
+        ).pipe(Effect.provide(recordedOf(path, answering([Uint8Array.of(65, 66)]))))
+        assert.deepStrictEqual(exchangesOf(yield* read(path))[0]!.response.chunks, ["AB"])
+      }).pipe(Effect.provide(NodeServices.layer))
+    )
+
     it.effect("text, other bytes and nothing as bodies; a body without an answer's body", () =>
       Effect.gen(function* () {
         const server = yield* start([{ status: 204 }])
