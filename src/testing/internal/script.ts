@@ -10,6 +10,7 @@ import * as Predicate from "effect/Predicate"
 import type { LlmError } from "../../LlmError.ts"
 import type { LlmRequest } from "../../LlmRequest.ts"
 import type { Script, Step, Turn } from "../ScriptedLlm.ts"
+import * as Seeded from "./Seeded.ts"
 
 type Steps = ReadonlyArray<Step>
 
@@ -93,7 +94,7 @@ export const hasFailed = (exit: Exit.Exit<unknown, unknown>): boolean =>
 
 /** Cuts what each step says anew; each piece may begin another step. */
 export const split = (steps: Steps, seed: number, index: number): Steps => {
-  const next = random(Math.imul(seed, 31) + index)
+  const next = Seeded.random(Math.imul(seed, 31) + index)
   const out: Array<Step> = []
   for (const step of steps) {
     if (!("deltas" in step)) {
@@ -119,16 +120,5 @@ function* pieces(text: string, next: () => number): Generator<string> {
     const size = 1 + Math.floor(next() * 8)
     yield characters.slice(from, from + size).join("")
     from += size
-  }
-}
-
-/** Numbers from 0 to 1 of a seed: mulberry32. */
-const random = (seed: number): (() => number) => {
-  let state = seed | 0
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
   }
 }
