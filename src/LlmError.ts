@@ -165,6 +165,24 @@ export class Malformed extends Schema.TaggedError<Malformed>()("Malformed", {
 }) {}
 
 /**
+ * The answer is complete, and not what `Llm.object` was to give: it has no JSON in it, or its JSON does
+ * not fit the schema. Asking again may help, at the price of a whole answer, so it is never done unasked:
+ *
+ * ```ts
+ * Effect.retry({ times: 1, while: (error) => error.reason._tag === "InvalidOutput" })
+ * ```
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class InvalidOutput extends Schema.TaggedError<InvalidOutput>()("InvalidOutput", {
+  /** Where, and what the schema expects there; never what the model wrote. */
+  message: Schema.String,
+  /** Where in the answer: keys and indices from its root, empty for all of it. */
+  path: Schema.Array(Schema.Union([Schema.String, Schema.Number]))
+}) {}
+
+/**
  * The request asks for something that this provider's protocol cannot express.
  *
  * @category reasons
@@ -216,6 +234,7 @@ export const Reason = Schema.Union([
   Disconnected,
   Truncated,
   Malformed,
+  InvalidOutput,
   Unsupported,
   BudgetExceeded,
   CircuitOpen

@@ -6,7 +6,7 @@ import { expect, it } from "vitest"
 
 const src = fileURLToPath(new URL("../src/", import.meta.url))
 
-const data = new Set(["LlmUsage", "LlmRequest", "LlmEvent", "LlmError", "LlmResponse"])
+const data = new Set(["LlmUsage", "LlmRequest", "LlmEvent", "LlmError", "LlmResponse", "LlmObject", "PartialJson"])
 
 /** What a room may import besides itself and the data modules. */
 const arrows: Readonly<Record<string, ReadonlyArray<string>>> = {

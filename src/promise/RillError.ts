@@ -45,6 +45,7 @@ export type Reason =
   | "Disconnected"
   | "Truncated"
   | "Malformed"
+  | "InvalidOutput"
   | "Unsupported"
   | "BudgetExceeded"
   | "CircuitOpen"
