@@ -56,7 +56,8 @@ export type Part<A, E> = Partial<E> | Complete<A>
  * Any field may be missing, or `null`, which is how a provider writes an optional field that it leaves
  * out. Literals are as wide as their strings, since `"gre"` comes before `"green"`. Where JSON or a
  * provider has a form of its own, the type is `unknown`: records, tuples, dates and other classes.
- * Nothing has been checked: a model may write what it was not asked for.
+ * Nothing has been checked: a model may write what it was not asked for. (It is asked for `"NaN"` and the
+ * infinities as well where the schema has `Schema.Number`; `Schema.Finite` is what one mostly means.)
  *
  * @category models
  * @since 0.1.0
@@ -243,8 +244,14 @@ const decodeFirst = <A, R>(
     : others.length === 0
       ? first(value)
       : Effect.catch(first(value), (a) =>
-          Effect.mapError(decodeFirst(others, value), (b) => (b.length < a.length ? b : a))
+          Effect.mapError(decodeFirst(others, value), (b) => (fitsBetter(a, b) ? a : b))
         )
+
+/** An answer of another form fails early: at many places, or high up. */
+const fitsBetter = (a: ReadonlyArray<Misfit>, b: ReadonlyArray<Misfit>): boolean =>
+  a.length === b.length ? depthOf(a) > depthOf(b) : a.length < b.length
+
+const depthOf = ([first]: ReadonlyArray<Misfit>): number => first?.path.length ?? 0
 
 /**
  * The issues of a decode, without the values: a schema's own messages may quote the answer, its

@@ -46,11 +46,26 @@ describe("LlmError", () => {
     })
   )
 
+  it.effect("survives JSON with the path of an invalid output", () =>
+    Effect.gen(function* () {
+      const codec = Schema.toCodecJson(LlmError.LlmError)
+      const reason = new LlmError.InvalidOutput({ message: "not so", path: ["steps", 1, "text"] })
+      const error = new LlmError.LlmError({ reason, provider: "p", phase: "mid-output", emitted: 9 })
+      const back = yield* Schema.decodeUnknownEffect(codec)(
+        JSON.parse(JSON.stringify(yield* Schema.encodeEffect(codec)(error)))
+      )
+      expect(back.reason).toBeInstanceOf(LlmError.InvalidOutput)
+      expect(back.reason).toMatchObject({ path: ["steps", 1, "text"] })
+      expect(back.message).toBe("p: InvalidOutput: not so")
+    })
+  )
+
   it.each([
     [new LlmError.Unreachable({ message: "x" }), true],
     [new LlmError.Disconnected({ message: "x" }), true],
     [new LlmError.Truncated({ message: "x" }), true],
     [new LlmError.Malformed({ message: "x" }), false],
+    [new LlmError.InvalidOutput({ message: "x", path: [] }), false],
     [new LlmError.InvalidRequest({ message: "x" }), false]
   ])("$0._tag is retryable: $1, unless the provider says otherwise", (reason, retryable) => {
     const fields = { reason, provider: "p", phase: "mid-output", emitted: 0 } as const

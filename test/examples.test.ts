@@ -103,6 +103,31 @@ const examples: Readonly<Record<string, (name: string) => Promise<void>>> = {
     expect([limited.stderr, limited.code]).toEqual(["Too many requests: try again in 2000 ms\n", 1])
     const refused = await run(name, [failure(401)])
     expect([refused.stderr, refused.code]).toEqual(["Set OPENAI_API_KEY to your key\n", 1])
+  },
+
+  "14_structured_output.ts": async (name) => {
+    // Each piece is sent once the one before has been printed.
+    const [first, second] = [gate(), gate()]
+    const script = [
+      text('{"title":"T'),
+      pause(first.opened),
+      text('ea","steps":["Boil '),
+      pause(second.opened),
+      ...answer('water","Wait"],"minutes":5}')
+    ]
+    const result = await run(name, [script], (stdout) => {
+      if (stdout === "T: 0 steps\n") first.open()
+      if (stdout === "T: 0 steps\nTea: 1 steps\n") second.open()
+    })
+    ok(result, "T: 0 steps\nTea: 1 steps\nTea: 2 steps\nTea takes 5 minutes:\n- Boil water\n- Wait\n")
+    // The schema is part of what was asked.
+    for (const field of ["title", "minutes", "steps"]) expect(result.server.requests[0]!.text).toContain(`"${field}"`)
+    const wrong = await run(name, [answer('{"title":"Tea","steps":["Boil",2],"minutes":5}')])
+    expect(wrong.stderr).toMatch(/^No recipe, look at steps\.1: .* at \.steps\[1\], expected string\. .*\n$/)
+    expect(wrong.code).toBe(0)
+    const cut = await run(name, [[text('{"title":"Tea","steps":["Boil'), "end"]])
+    expect(cut.stdout).toMatch(/^Tea: 1 steps\n.*Truncated/)
+    expect(cut.code).toBe(1)
   }
 }
 
