@@ -140,7 +140,7 @@ class Parser implements PartialJson {
   push(text: string): boolean {
     this.changed = false
     let at = 0
-    while (at < text.length && this.state !== "done") at = this.step(text, at)
+    while (at < text.length) at = this.step(text, at)
     return this.changed
   }
 
