@@ -13,7 +13,7 @@ import * as Pull from "effect/Pull"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { ContentFiltered, type InvalidRequest, LlmError, type Reason, Truncated } from "./LlmError.ts"
+import { ContentFiltered, InvalidOutput, type InvalidRequest, LlmError, type Reason, Truncated } from "./LlmError.ts"
 import type { LlmEvent, Of } from "./LlmEvent.ts"
 import * as LlmObject from "./LlmObject.ts"
 import * as LlmRequest from "./LlmRequest.ts"
@@ -306,8 +306,12 @@ class ObjectJudge extends DeliveryJudge {
     if (this.finished === undefined) {
       return Effect.fail(this.truncated("the answer ended before it was complete. Ask again."))
     }
-    const { usage } = this.finished
+    const { reason, usage } = this.finished
     const text = this.pieces.join("")
+    if (text === "" && reason === "tool-calls") {
+      const message = "the model called tools and gave no answer. Give it their results, or no toolkit."
+      return Effect.fail(this.error(new InvalidOutput({ message, path: [] }), usage))
+    }
     return Effect.mapError(object.decode(parseJson(text, forgiving)), (reason) => this.error(reason, usage))
   }
 

@@ -388,14 +388,21 @@ describe("failures", () => {
   )
 
   it.effect.each([
-    ["no text", arrays([[started, finished]]), "before-output", 0],
-    ["tool calls only", arrays([[started, ended("tool-calls")]]), "before-output", 0],
-    ["words", saying("I do not know."), "mid-output", 14]
-  ] as const)("%s is no value", ([, events, phase, emitted]) =>
+    ["no text", arrays([[started, finished]]), "before-output", 0, "there is no JSON in the answer"],
+    ["tool calls only", arrays([[started, ended("tool-calls")]]), "before-output", 0, "the model called tools"],
+    ["words", saying("I do not know."), "mid-output", 14, "there is no JSON in the answer"],
+    [
+      "words and tool calls",
+      arrays([[token("Hm"), ended("tool-calls")]]),
+      "mid-output",
+      2,
+      "there is no JSON in the answer"
+    ]
+  ] as const)("%s is no value", ([, events, phase, emitted, message]) =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(whole(Recipe, events))
       expect(error).toMatchObject({ reason: { _tag: "InvalidOutput", path: [] }, phase, emitted, usage })
-      expect(error.message).toContain("there is no JSON in the answer")
+      expect(error.message).toContain(message)
       expect(error.isRetryable).toBe(false)
       expect((yield* streamed(Recipe, events)).end).toBe("InvalidOutput")
     })

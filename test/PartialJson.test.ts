@@ -1,3 +1,5 @@
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 import { describe, expect, it } from "vitest"
 import * as PartialJson from "effect-rill/PartialJson"
 
@@ -331,6 +333,25 @@ describe("bounds", () => {
     const inside = `${"[".repeat(PartialJson.maxDepth - 1)}[{"x":"]}\\"]","y":[']']},2]${"]".repeat(PartialJson.maxDepth - 1)}`
     const { value } = through(characters(inside))
     expect(JSON.stringify(value)).toBe(`${"[".repeat(PartialJson.maxDepth)}null,2${"]".repeat(PartialJson.maxDepth)}`)
+  })
+
+  it("a string of a megabyte, a character at a time, takes little more than a megabyte", () => {
+    setFlagsFromString("--expose-gc")
+    const gc = runInNewContext("gc") as () => void
+    for (const quote of ['["', "[a", "{a"]) {
+      const json = PartialJson.make()
+      json.push(quote)
+      gc()
+      const before = process.memoryUsage().heapUsed
+      for (let i = 0; i < 1_000_000; i++) {
+        json.push("x")
+        if (json.value === undefined) throw new Error("there is a value")
+      }
+      gc()
+      // A tree of strings would be 32 bytes a character.
+      expect(process.memoryUsage().heapUsed - before).toBeLessThan(6_000_000)
+      json.end()
+    }
   })
 
   it.each(["[", '{"a":', '[{"a":', "{", '["', "[[1,", "Sure [", "\\", "a a ", "```{", '{"a"', "[a ", "]"])(
