@@ -53,7 +53,8 @@ export const LlmEvent = Schema.TaggedUnion({
   TextDelta: { text: Schema.String },
   /**
    * More of the model's reasoning. `metadata` (thinking signatures and the like) closes the block it
-   * belongs to: the next `ReasoningDelta` begins another.
+   * belongs to: the next `ReasoningDelta` begins another. With it, and only then, the text may be
+   * empty.
    */
   ReasoningDelta: { text: Schema.String, metadata: Schema.optionalKey(Prompt.ProviderOptions) },
   /** More of the words in which the model declines to answer. */

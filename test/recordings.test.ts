@@ -7,6 +7,9 @@ import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as LlmResponse from "effect-rill/LlmResponse"
 import * as OpenAiChat from "effect-rill/protocol/OpenAiChat"
+import * as OpenAiResponses from "effect-rill/protocol/OpenAiResponses"
+import type { Protocol } from "effect-rill/protocol/Protocol"
+import type { Progress } from "effect-rill/wire/Decoder"
 import { describe, expect, it } from "vitest"
 import { cuts, decodeBytes, type Outcome } from "./support/decodeBytes.ts"
 
@@ -21,6 +24,9 @@ interface Expected {
   readonly finishReasonRaw: string | null
   readonly usage: Readonly<Record<string, number>> | null
   readonly error: { readonly message: string } | null
+  /** Pages. */
+  readonly sources?: ReadonlyArray<{ readonly url: string }>
+  readonly tags: ReadonlyArray<string>
 }
 
 const check = (outcome: Outcome, expected: Expected) => {
@@ -34,7 +40,11 @@ const check = (outcome: Outcome, expected: Expected) => {
   }
   expect(outcome.error).toBeUndefined()
   expect(response.toolCalls.map(({ id, input, name }) => ({ id, name, input }))).toEqual(
-    expected.toolCalls.map(({ argumentsJson, id, name }) => ({ id, name, input: JSON.parse(argumentsJson || "{}") }))
+    expected.toolCalls.map(({ argumentsJson, id, name }) => ({
+      id,
+      name,
+      input: expected.tags.includes("args-not-json") ? argumentsJson : JSON.parse(argumentsJson || "{}")
+    }))
   )
   const reason = expected.toolCalls.length > 0 ? "tool-calls" : (expected.finishReason ?? "other")
   expect(response.finishReason).toBe(reason)
@@ -46,30 +56,34 @@ const check = (outcome: Outcome, expected: Expected) => {
   }
 }
 
-describe.runIf(folder !== "")("recordings", () => {
-  for (const provider of ["openai-chat", "openai-compatible"]) {
-    const dir = join(folder, provider)
-    const cases = existsSync(dir) ? readdirSync(dir).filter((name) => name.endsWith(".expected.json")) : []
+const decodes = <S extends Progress>(provider: string, protocol: Protocol<S>) => {
+  const dir = join(folder, provider)
+  const cases = existsSync(dir) ? readdirSync(dir).filter((name) => name.endsWith(".expected.json")) : []
 
-    it(`${provider}: the folder has recordings`, () => expect(cases.length).toBeGreaterThan(20))
+  it(`${provider}: the folder has recordings`, () => expect(cases.length).toBeGreaterThan(20))
 
-    it.each(cases)(`${provider}/%s`, async (name) => {
-      const base = join(dir, name.slice(0, -".expected.json".length))
-      const body = readFileSync(existsSync(`${base}.sse`) ? `${base}.sse` : `${base}.json`)
-      const expected = JSON.parse(readFileSync(join(dir, name), "utf8")) as Expected
-      let first: Outcome | undefined
-      for (const [cut, chunks] of cuts(body)) {
-        const outcome = await Effect.runPromise(decodeBytes(OpenAiChat.protocol, chunks))
-        if (first === undefined) {
-          check(outcome, expected)
-          first = outcome
-        } else {
-          expect(outcome.events, cut).toEqual(first.events)
-          expect(outcome.error?.message, cut).toEqual(first.error?.message)
-        }
+  it.each(cases)(`${provider}/%s`, async (name) => {
+    const base = join(dir, name.slice(0, -".expected.json".length))
+    const body = readFileSync(existsSync(`${base}.sse`) ? `${base}.sse` : `${base}.json`)
+    const expected = JSON.parse(readFileSync(join(dir, name), "utf8")) as Expected
+    let first: Outcome | undefined
+    for (const [cut, chunks] of cuts(body)) {
+      const outcome = await Effect.runPromise(decodeBytes(protocol, chunks))
+      if (first === undefined) {
+        check(outcome, expected)
+        first = outcome
+      } else {
+        expect(outcome.events, cut).toEqual(first.events)
+        expect(outcome.error?.message, cut).toEqual(first.error?.message)
       }
-    })
-  }
+    }
+  })
+}
+
+describe.runIf(folder !== "")("recordings", () => {
+  decodes("openai-chat", OpenAiChat.protocol)
+  decodes("openai-compatible", OpenAiChat.protocol)
+  decodes("openai-responses", OpenAiResponses.protocol)
 })
 
 it.runIf(folder === "")("recordings: not run, since RILL_RECORDINGS names no folder", () => {

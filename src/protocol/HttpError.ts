@@ -19,6 +19,7 @@ import {
   RateLimited,
   type Reason
 } from "../LlmError.ts"
+import type { Frame } from "../wire/Decoder.ts"
 import type { HttpFailure } from "../wire/Http.ts"
 
 /**
@@ -89,6 +90,28 @@ export const fromHttpFailure = (failure: HttpFailure): Reason => {
  */
 export const fromReport = (report: Report): Reason => classify(Number(report.code), report)
 
+/**
+ * What an error object inside the stream means. Keys that it quotes are hidden.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export const inBand = (body: unknown, conceal: (text: string) => string): Reason => {
+  const report = readReport(body) ?? { message: "the provider reports an error in the stream, without a message" }
+  return fromReport({ ...report, message: conceal(report.message) })
+}
+
+/**
+ * A frame is not what the protocol sends. Of its content nothing is said: it may be the answer.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export const notOfThisProtocol = (frame: Frame, wanted: string): Malformed =>
+  new Malformed({
+    message: `an event of the stream (${frame.data.length} characters) is not ${frame.value === undefined ? "JSON" : wanted}. Ask again, or check the base URL.`
+  })
+
 const classify = (status: number, report: Report): Reason => {
   const code = report.code ?? report.type
   const words = `${report.code ?? ""} ${report.type ?? ""} ${report.message}`.toLowerCase()
@@ -109,7 +132,10 @@ const classify = (status: number, report: Report): Reason => {
       status
     })
   }
-  return report.type === "invalid_request_error" ? invalidRequest(fields) : providerFailed(fields)
+  // Codes of `response.failed`, such as invalid_prompt, image_too_large, empty_image_file.
+  return report.type === "invalid_request_error" || /^(invalid|unsupported)_|image/.test(code ?? "")
+    ? invalidRequest(fields)
+    : providerFailed(fields)
 }
 
 interface Fields {
@@ -142,7 +168,7 @@ const byWords: ReadonlyArray<readonly [RegExp, Make]> = [
     quotaExhausted
   ],
   [/invalid_api_key|incorrect api key|invalid api key|authentication_error/, authentication],
-  [/content_filter|content_policy|content management policy/, contentFiltered],
+  [/content_filter|content_policy|content management policy|violating our usage polic/, contentFiltered],
   [/model_not_found/, notFound],
   [/rate_limit/, rateLimited],
   [/overloaded/, overloaded]

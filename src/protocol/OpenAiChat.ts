@@ -5,22 +5,17 @@
  *
  * @since 0.1.0
  */
-import type * as LanguageModel from "effect/ai/LanguageModel"
-import * as OpenAiStructuredOutput from "effect/ai/OpenAiStructuredOutput"
-import * as Prompt from "effect/ai/Prompt"
-import * as Tool from "effect/ai/Tool"
-import type * as Toolkit from "effect/ai/Toolkit"
-import * as Base64 from "effect/encoding/Base64"
-import type * as JsonSchema from "effect/JsonSchema"
-import * as Predicate from "effect/Predicate"
+import type * as Prompt from "effect/ai/Prompt"
 import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
-import { InvalidRequest, Malformed, type Reason, Unsupported } from "../LlmError.ts"
+import { type InvalidRequest, type Reason, Unsupported } from "../LlmError.ts"
 import type { FinishReason, LlmEvent } from "../LlmEvent.ts"
 import * as LlmRequest from "../LlmRequest.ts"
 import * as LlmUsage from "../LlmUsage.ts"
 import type { Decoder, Frame } from "../wire/Decoder.ts"
-import { fromHttpFailure, fromReport, readReport } from "./HttpError.ts"
+import { fromHttpFailure, fromReport, inBand, notOfThisProtocol } from "./HttpError.ts"
+import { isPresent, isRecord, type Json, records, text } from "./Json.ts"
+import * as OpenAiRequest from "./OpenAiRequest.ts"
+import { option } from "./OpenAiRequest.ts"
 import type { EncodedRequest, Protocol } from "./Protocol.ts"
 import * as Turn from "./Turn.ts"
 
@@ -46,9 +41,8 @@ export const encode = (
     const prompt = yield* LlmRequest.messages(request)
     const messages: Array<Body> = []
     for (const message of prompt) messages.push(...(yield* encodeMessage(message)))
-    const tools = request.toolkit === undefined ? [] : yield* encodeTools(request.toolkit)
-    const toolChoice = yield* encodeToolChoice(request.toolChoice, tools)
-    const responseFormat = yield* encodeResponseFormat(request.responseFormat)
+    const tools = yield* OpenAiRequest.functionTools(request.toolkit, unsupported)
+    const choice = yield* OpenAiRequest.toolChoice(request.toolChoice, tools)
     const body: Body = {
       model: request.model ?? model,
       messages,
@@ -60,9 +54,9 @@ export const encode = (
       frequency_penalty: request.frequencyPenalty,
       presence_penalty: request.presencePenalty,
       reasoning_effort: request.reasoning,
-      tools: tools.length === 0 ? undefined : tools,
-      tool_choice: toolChoice,
-      response_format: responseFormat,
+      tools: tools.length === 0 ? undefined : tools.map((tool) => ({ type: "function", function: tool })),
+      tool_choice: encodeToolChoice(choice),
+      response_format: encodeResponseFormat(request.responseFormat),
       stream_options: { include_usage: true },
       ...request.extra,
       stream: true
@@ -70,10 +64,9 @@ export const encode = (
     return { body, inputCharacters: LlmRequest.countCharacters(prompt) }
   })
 
-/** Fields that are undefined are left out by `JSON.stringify`. */
-type Body = Record<string, unknown>
+type Body = OpenAiRequest.Body
 
-type Encoded<A> = Result.Result<A, InvalidRequest | Unsupported>
+type Encoded<A> = OpenAiRequest.Encoded<A>
 
 const encodeMessage = (message: Prompt.Message): Encoded<ReadonlyArray<Body>> => {
   switch (message.role) {
@@ -128,39 +121,27 @@ const encodeToolResults = (message: Prompt.ToolMessage): Encoded<ReadonlyArray<B
   const results: Array<Body> = []
   for (const part of message.content) {
     if (part.type !== "tool-result") continue
-    const output = part.modelOutput
-    if (output?.some((part) => part.type === "file")) return unsupported("a file in a tool's result")
-    const content =
-      output !== undefined
-        ? Prompt.toolModelOutputToText(output)
-        : typeof part.result === "string"
-          ? part.result
-          : (JSON.stringify(part.result) ?? "")
-    results.push({ role: "tool", tool_call_id: part.id, content })
+    if (part.modelOutput?.some((part) => part.type === "file")) return unsupported("a file in a tool's result")
+    results.push({ role: "tool", tool_call_id: part.id, content: OpenAiRequest.resultText(part) })
   }
   return Result.succeed(results)
 }
 
 const encodeFile = (part: Prompt.FilePart): Encoded<Body> => {
-  const { data, mediaType } = part
-  const url =
-    data instanceof URL ? data.href : typeof data === "string" && /^(https?|data):/.test(data) ? data : undefined
-  const base64 = data instanceof Uint8Array ? Base64.encode(data) : String(data)
-  const dataUrl = url ?? `data:${mediaType === "image/*" ? "image/jpeg" : mediaType};base64,${base64}`
+  const { mediaType } = part
+  const { base64, id, url } = OpenAiRequest.fileSource(part)
   if (mediaType.startsWith("image/")) {
-    return Result.succeed({ type: "image_url", image_url: { url: dataUrl, detail: option(part, "imageDetail") } })
+    return Result.succeed({ type: "image_url", image_url: { url, detail: option(part, "imageDetail") } })
   }
   const audio = audioFormats[mediaType]
   if (audio !== undefined) {
-    if (url !== undefined) return unsupported("audio by URL")
+    if (base64 === undefined) return unsupported("audio by URL")
     return Result.succeed({ type: "input_audio", input_audio: { data: base64, format: audio } })
   }
   if (mediaType === "application/pdf") {
-    if (typeof data === "string" && data.startsWith("file-")) {
-      return Result.succeed({ type: "file", file: { file_id: data } })
-    }
-    if (url !== undefined && !url.startsWith("data:")) return unsupported("a PDF by URL")
-    return Result.succeed({ type: "file", file: { filename: part.fileName ?? "document.pdf", file_data: dataUrl } })
+    if (id !== undefined) return Result.succeed({ type: "file", file: { file_id: id } })
+    if (!url.startsWith("data:")) return unsupported("a PDF by URL")
+    return Result.succeed({ type: "file", file: { filename: part.fileName ?? "document.pdf", file_data: url } })
   }
   return unsupported(`a file of type ${mediaType}`)
 }
@@ -172,71 +153,24 @@ const audioFormats: Readonly<Record<string, string>> = {
   "audio/mpeg": "mp3"
 }
 
-const encodeTools = (toolkit: Toolkit.Any): Encoded<ReadonlyArray<EncodedTool>> => {
-  const tools: Array<EncodedTool> = []
-  for (const tool of Object.values(toolkit.tools)) {
-    if (Tool.isProviderDefined(tool)) return unsupported(`the provider's own tool ${tool.name}`)
-    const strict = Tool.getStrictMode(tool)
-    const parameters =
-      strict === true
-        ? Tool.getJsonSchema(tool, { transformer: OpenAiStructuredOutput.toCodecOpenAI })
-        : Tool.getJsonSchema(tool)
-    tools.push({
-      type: "function",
-      function: { name: tool.name, description: Tool.getDescription(tool), parameters, strict }
-    })
+const encodeToolChoice = (choice: OpenAiRequest.Choice): unknown => {
+  switch (choice.kind) {
+    case "mode":
+      return choice.mode
+    case "one":
+      return reference(choice.name)
+    case "some":
+      return { type: "allowed_tools", allowed_tools: { mode: choice.mode, tools: choice.names.map(reference) } }
   }
-  return Result.succeed(tools)
-}
-
-interface EncodedTool {
-  readonly type: "function"
-  readonly function: {
-    readonly name: string
-    readonly description: string | undefined
-    readonly parameters: JsonSchema.JsonSchema
-    readonly strict: boolean | undefined
-  }
-}
-
-const encodeToolChoice = (
-  choice: LanguageModel.ToolChoice<string> | undefined,
-  tools: ReadonlyArray<EncodedTool>
-): Encoded<unknown> => {
-  if (choice === undefined || typeof choice === "string") return Result.succeed(choice)
-  const named = "tool" in choice ? [choice.tool] : choice.oneOf
-  const unknown = named.find((name) => !tools.some((tool) => tool.function.name === name))
-  if (unknown !== undefined) {
-    return Result.fail(
-      new InvalidRequest({ message: `toolChoice names the tool ${unknown}, which the toolkit does not have.` })
-    )
-  }
-  return Result.succeed(
-    "tool" in choice
-      ? reference(choice.tool)
-      : { type: "allowed_tools", allowed_tools: { mode: choice.mode ?? "auto", tools: choice.oneOf.map(reference) } }
-  )
 }
 
 const reference = (name: string) => ({ type: "function", function: { name } })
 
-const encodeResponseFormat = (format: LlmRequest.ResponseFormat | undefined): Encoded<unknown> => {
-  if (format === undefined) return Result.succeed(undefined)
-  if (format.type === "text") return Result.succeed({ type: "text" })
-  if (format.type === "json") return Result.succeed({ type: "json_object" })
-  const strict = format.strict ?? true
-  const schema = Schema.isSchema(format.schema)
-    ? Tool.getJsonSchemaFromSchema(format.schema, strict ? { transformer: OpenAiStructuredOutput.toCodecOpenAI } : {})
-    : format.schema
-  return Result.succeed({
-    type: "json_schema",
-    json_schema: { name: format.name ?? "response", description: format.description, schema, strict }
-  })
-}
-
-const option = (of: { readonly options: Prompt.ProviderOptions }, name: string): unknown => {
-  const options = of.options["openai"]
-  return Predicate.isObject(options) ? (options as Readonly<Record<string, unknown>>)[name] : undefined
+const encodeResponseFormat = (format: LlmRequest.ResponseFormat | undefined): unknown => {
+  const answer = OpenAiRequest.answerFormat(format)
+  if (answer?.type !== "json_schema") return answer
+  const { type, ...schema } = answer
+  return { type, json_schema: schema }
 }
 
 const unsupported = (feature: string) =>
@@ -278,7 +212,7 @@ export const decoder: Decoder<State> = {
     if (!isRecord(chunk)) return stepOther(state, frame)
     const { choices } = chunk
     // An error may come beside choices, and after a finish reason.
-    if (isPresent(chunk["error"]) || frame.event === "error") return inBandError(state, chunk)
+    if (isPresent(chunk["error"]) || frame.event === "error") return inBand(chunk, state.context.conceal)
     if (!Array.isArray(choices)) {
       if (isRecord(chunk["usage"])) state.usage = readUsage(chunk["usage"])
       // Servers send events of their own beside the protocol's; what is not an answer is not read.
@@ -302,14 +236,6 @@ export const decoder: Decoder<State> = {
   told: Turn.told
 }
 
-type Json = Readonly<Record<string, unknown>>
-
-const isRecord = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value)
-
-const isPresent = (value: unknown): boolean => value !== undefined && value !== null
-
-const text = (value: unknown): string | undefined => (typeof value === "string" && value !== "" ? value : undefined)
-
 const stepOther = (state: State, frame: Frame): Reason | undefined => {
   if (decoder.isWireEnd(frame)) {
     state.started = true
@@ -317,18 +243,11 @@ const stepOther = (state: State, frame: Frame): Reason | undefined => {
     return undefined
   }
   if (frame.event === "error") return fromReport({ message: state.context.conceal(frame.data) })
-  return new Malformed({
-    message: `an event of the stream (${frame.data.length} characters) is not ${frame.value === undefined ? "JSON" : "a chunk of a chat completion"}. Ask again, or check the base URL.`
-  })
-}
-
-const inBandError = (state: State, chunk: Json): Reason => {
-  const report = readReport(chunk) ?? { message: "the provider reports an error in the stream, without a message" }
-  return fromReport({ ...report, message: state.context.conceal(report.message) })
+  return notOfThisProtocol(frame, "a chunk of a chat completion")
 }
 
 const stepChoice = (state: State, choice: Json, out: Array<LlmEvent>): Reason | undefined => {
-  if (isPresent(choice["error"])) return inBandError(state, choice)
+  if (isPresent(choice["error"])) return inBand(choice, state.context.conceal)
   // `message` is the whole answer of a server that does not stream. Beside a delta it repeats it.
   const delta = choice["delta"] ?? choice["message"]
   if (isRecord(delta)) stepDelta(state, delta, out)
@@ -362,10 +281,10 @@ const stepDelta = (state: State, delta: Json, out: Array<LlmEvent>): void => {
   if (typeof content === "string") Turn.text(state, out, content)
   else if (Array.isArray(content)) stepParts(state, content, out)
   if (typeof delta["refusal"] === "string") Turn.refusal(state, out, delta["refusal"])
-  const calls = delta["tool_calls"]
-  if (Array.isArray(calls)) for (const call of calls) if (isRecord(call)) stepToolCall(state, call, out)
-  const { annotations } = delta
-  if (Array.isArray(annotations)) for (const annotation of annotations) stepAnnotation(annotation, out)
+  for (const call of records(delta["tool_calls"])) stepToolCall(state, call, out)
+  for (const { url_citation } of records(delta["annotations"])) {
+    if (isRecord(url_citation)) Turn.source(out, "url", url_citation["url"], url_citation["title"])
+  }
 }
 
 /** Mistral's reasoning models send content as parts. */
@@ -410,19 +329,6 @@ const findToolCall = (state: State, index: unknown, id: string, name: string): T
   if (typeof index === "number") state.byIndex.set(index, call)
   if (id !== "") state.byId.set(id, call)
   return call
-}
-
-const stepAnnotation = (annotation: unknown, out: Array<LlmEvent>): void => {
-  const citation = isRecord(annotation) ? annotation["url_citation"] : undefined
-  if (!isRecord(citation)) return
-  const url = text(citation["url"])
-  const title = text(citation["title"])
-  out.push({
-    _tag: "Source",
-    sourceType: "url",
-    ...(url === undefined ? undefined : { url }),
-    ...(title === undefined ? undefined : { title })
-  })
 }
 
 const readUsage = (raw: Json): LlmUsage.LlmUsage => {

@@ -20,6 +20,8 @@ export interface OpenToolCall {
   /** Empty until the provider has told it. */
   name: string
   readonly input: Array<string>
+  /** Whether the input is text by its nature, and not JSON that is to be parsed. */
+  text?: boolean
   metadata?: ProviderOptions
 }
 
@@ -114,6 +116,18 @@ export const reasoning = (turn: Turn, out: Array<LlmEvent>, text: string): void 
 }
 
 /**
+ * Closes a block of reasoning with what the provider wants to see again of it. The block may have no
+ * text: some providers tell their reasoning encrypted, and in no other form.
+ *
+ * @category steps
+ * @since 0.1.0
+ */
+export const closeReasoning = (turn: Turn, out: Array<LlmEvent>, metadata: ProviderOptions): void => {
+  turn.output = true
+  out.push({ _tag: "ReasoningDelta", text: "", metadata })
+}
+
+/**
  * Adds to a refusal, unless it is empty.
  *
  * @category steps
@@ -124,6 +138,21 @@ export const refusal = (turn: Turn, out: Array<LlmEvent>, text: string): void =>
   turn.output = true
   turn.refusalCharacters += text.length
   out.push({ _tag: "Refusal", text })
+}
+
+/**
+ * Tells a page or a document that the answer cites. What is not a string, or empty, is left out.
+ *
+ * @category steps
+ * @since 0.1.0
+ */
+export const source = (out: Array<LlmEvent>, sourceType: "url" | "document", url: unknown, title: unknown): void => {
+  out.push({
+    _tag: "Source",
+    sourceType,
+    ...(typeof url === "string" && url !== "" ? { url } : undefined),
+    ...(typeof title === "string" && title !== "" ? { title } : undefined)
+  })
 }
 
 /**
@@ -179,7 +208,7 @@ export const finish = (turn: Turn, out: Array<LlmEvent>): void => {
         _tag: "ToolCalled",
         id: call.id,
         name: call.name,
-        input: parseInput(call.input.join("")),
+        input: call.text === true ? call.input.join("") : parseInput(call.input.join("")),
         ...(call.metadata === undefined ? undefined : { metadata: call.metadata })
       })
     }

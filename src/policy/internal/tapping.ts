@@ -115,6 +115,8 @@ class Tapping<R> {
         this.text += event.text.length
         return callbacks.onToken?.(event.text, run)
       case "ReasoningDelta":
+        // Metadata may come without text.
+        if (event.text === "") return undefined
         this.reasoning += event.text.length
         return callbacks.onReasoning?.(event.text, run)
       case "Refusal":

@@ -1,0 +1,198 @@
+/**
+ * What requests of OpenAI's two APIs, chat completions and responses, have in common: files, tools,
+ * the choice of a tool, the form of the answer. Each API wraps them its own way.
+ *
+ * @since 0.1.0
+ */
+import type * as LanguageModel from "effect/ai/LanguageModel"
+import * as OpenAiStructuredOutput from "effect/ai/OpenAiStructuredOutput"
+import * as Prompt from "effect/ai/Prompt"
+import * as Tool from "effect/ai/Tool"
+import type * as Toolkit from "effect/ai/Toolkit"
+import * as Base64 from "effect/encoding/Base64"
+import type * as JsonSchema from "effect/JsonSchema"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { InvalidRequest, Unsupported } from "../LlmError.ts"
+import type * as LlmRequest from "../LlmRequest.ts"
+import { isRecord } from "./Json.ts"
+
+/**
+ * A part of a body. Fields that are undefined are left out by `JSON.stringify`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Body = Record<string, unknown>
+
+/**
+ * What an encoder gives, or what is wrong with what it was given.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Encoded<A> = Result.Result<A, InvalidRequest | Unsupported>
+
+/**
+ * A provider option, read under `openai`.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const option = (of: { readonly options: Prompt.ProviderOptions }, name: string): unknown => {
+  const options = of.options["openai"]
+  return isRecord(options) ? options[name] : undefined
+}
+
+/**
+ * Where a file's content is: `url` on the web or as a data URL, `base64` if it is at hand, `id` of a
+ * file that was uploaded before.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FileSource {
+  readonly url: string
+  readonly base64: string | undefined
+  readonly id: string | undefined
+}
+
+/**
+ * Reads the source of a file: bytes, a URL, a data URL, base64, or an id such as `file-abc`.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const fileSource = ({ data, mediaType }: Prompt.FilePart): FileSource => {
+  const url =
+    data instanceof URL ? data.href : typeof data === "string" && /^(https?|data):/.test(data) ? data : undefined
+  if (url !== undefined) return { url, base64: undefined, id: undefined }
+  const base64 = data instanceof Uint8Array ? Base64.encode(data) : String(data)
+  return {
+    url: `data:${mediaType === "image/*" ? "image/jpeg" : mediaType};base64,${base64}`,
+    base64,
+    // A hyphen is not of base64's alphabet.
+    id: typeof data === "string" && data.startsWith("file-") ? data : undefined
+  }
+}
+
+/**
+ * A tool as both APIs know it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FunctionTool {
+  readonly name: string
+  readonly description: string | undefined
+  readonly parameters: JsonSchema.JsonSchema
+  readonly strict: boolean | undefined
+}
+
+/**
+ * The tools of a toolkit, their input as JSON Schema: where a tool is annotated as strict, in the form
+ * that OpenAI enforces.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const functionTools = (
+  toolkit: Toolkit.Any | undefined,
+  unsupported: (feature: string) => Result.Result<never, Unsupported>
+): Encoded<ReadonlyArray<FunctionTool>> => {
+  const tools: Array<FunctionTool> = []
+  for (const tool of Object.values(toolkit?.tools ?? {})) {
+    if (Tool.isProviderDefined(tool)) return unsupported(`the provider's own tool ${tool.name}`)
+    const strict = Tool.getStrictMode(tool)
+    const parameters =
+      strict === true
+        ? Tool.getJsonSchema(tool, { transformer: OpenAiStructuredOutput.toCodecOpenAI })
+        : Tool.getJsonSchema(tool)
+    tools.push({ name: tool.name, description: Tool.getDescription(tool), parameters, strict })
+  }
+  return Result.succeed(tools)
+}
+
+/**
+ * Which tools may be called: by a mode alone, one by name, or some by name.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Choice =
+  | { readonly kind: "mode"; readonly mode: "auto" | "none" | "required" | undefined }
+  | { readonly kind: "one"; readonly name: string }
+  | { readonly kind: "some"; readonly mode: "auto" | "required"; readonly names: ReadonlyArray<string> }
+
+/**
+ * Checks a choice against the tools there are.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const toolChoice = (
+  choice: LanguageModel.ToolChoice<string> | undefined,
+  tools: ReadonlyArray<FunctionTool>
+): Encoded<Choice> => {
+  if (choice === undefined || typeof choice === "string") return Result.succeed({ kind: "mode", mode: choice })
+  const named = "tool" in choice ? [choice.tool] : choice.oneOf
+  const unknown = named.find((name) => !tools.some((tool) => tool.name === name))
+  if (unknown !== undefined) {
+    return Result.fail(
+      new InvalidRequest({ message: `toolChoice names the tool ${unknown}, which the toolkit does not have.` })
+    )
+  }
+  return Result.succeed(
+    "tool" in choice
+      ? { kind: "one", name: choice.tool }
+      : { kind: "some", mode: choice.mode ?? "auto", names: choice.oneOf }
+  )
+}
+
+/**
+ * The form of an answer as both APIs know it. A schema is in the form that OpenAI enforces, unless it
+ * is not to be enforced.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type AnswerFormat =
+  | { readonly type: "text" | "json_object" }
+  | {
+      readonly type: "json_schema"
+      readonly name: string
+      readonly description: string | undefined
+      readonly schema: unknown
+      readonly strict: boolean
+    }
+
+/**
+ * The form of an answer for the request.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const answerFormat = (format: LlmRequest.ResponseFormat | undefined): AnswerFormat | undefined => {
+  if (format === undefined) return undefined
+  if (format.type === "text") return { type: "text" }
+  if (format.type === "json") return { type: "json_object" }
+  const strict = format.strict ?? true
+  const schema = Schema.isSchema(format.schema)
+    ? Tool.getJsonSchemaFromSchema(format.schema, strict ? { transformer: OpenAiStructuredOutput.toCodecOpenAI } : {})
+    : format.schema
+  return { type: "json_schema", name: format.name ?? "response", description: format.description, schema, strict }
+}
+
+/**
+ * The result of a tool as text: what the tool gave for the model, else the result itself, as JSON
+ * where it is not a string. Files are left out.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const resultText = (part: Prompt.ToolResultPart): string =>
+  part.modelOutput !== undefined
+    ? Prompt.toolModelOutputToText(part.modelOutput)
+    : typeof part.result === "string"
+      ? part.result
+      : (JSON.stringify(part.result) ?? "")
