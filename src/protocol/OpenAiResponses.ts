@@ -327,7 +327,7 @@ const readUsage = (raw: Json): LlmUsage.LlmUsage => {
 
 const error = (failure: HttpFailure): Reason => {
   const reason = fromHttpFailure(failure)
-  if ((failure.status === 404 || failure.status === 405) && !/model|\bitem\b|previous response/i.test(reason.message)) {
+  if ((failure.status === 404 || failure.status === 405) && !/model|\bitem\b|previous response/i.test(failure.body)) {
     return new NotFound({
       message: `${reason.message} If the server speaks chat completions alone, ask through them: \`api: "chat"\`.`,
       status: failure.status

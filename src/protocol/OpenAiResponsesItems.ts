@@ -21,6 +21,8 @@ export interface State extends Turn.Turn {
   readonly items: Array<Item>
   readonly byIndex: Map<number, Item>
   readonly byId: Map<string, Item>
+  /** The item of reasoning that is being told. */
+  thinking: Item | undefined
 }
 
 /**
@@ -59,7 +61,8 @@ export const make = (context: TurnContext): State => ({
   ...Turn.make(context),
   items: [],
   byIndex: new Map(),
-  byId: new Map()
+  byId: new Map(),
+  thinking: undefined
 })
 
 /**
@@ -129,10 +132,12 @@ export const tell = (state: State, item: Item, kind: Kind, part: number, piece: 
   const told = item.told[kind]
   told.characters += piece.length
   told.part = part
+  if (state.thinking !== undefined && state.thinking !== item) closePart(state, state.thinking, {}, out)
   if (kind === "text") return Turn.text(state, out, piece)
   if (kind === "refusal") return Turn.refusal(state, out, piece)
   if (item.open !== undefined && (item.open.kind !== kind || item.open.part !== part)) closePart(state, item, {}, out)
   item.open ??= { kind, part }
+  state.thinking = item
   Turn.reasoning(state, out, piece)
 }
 
@@ -144,6 +149,7 @@ const closePart = (state: State, item: Item, details: Body, out: Array<LlmEvent>
     ...(item.open?.kind === "raw" ? { raw: true } : undefined)
   }
   item.open = undefined
+  if (state.thinking === item) state.thinking = undefined
   if (Object.keys(metadata).length > 0) Turn.closeReasoning(state, out, { openai: metadata })
 }
 
@@ -203,6 +209,7 @@ const tellParts = (
 export const tellCall = (state: State, item: Item, json: Json, input: string, out: Array<LlmEvent>): void => {
   const custom = json["type"] === "custom_tool_call"
   if (!custom && json["type"] !== "function_call") return
+  if (state.thinking !== undefined) closePart(state, state.thinking, {}, out)
   if (item.call === undefined) {
     item.call = Turn.openToolCall(state, text(json["call_id"]) ?? item.id ?? "")
     item.call.text = custom

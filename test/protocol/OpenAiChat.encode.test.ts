@@ -1,34 +1,12 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Prompt from "effect/ai/Prompt"
-import * as Tool from "effect/ai/Tool"
-import * as Toolkit from "effect/ai/Toolkit"
-import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import type { LlmRequest } from "effect-rill/LlmRequest"
 import * as OpenAiChat from "effect-rill/protocol/OpenAiChat"
+import { describeBadInput, encoding, file, toolkit } from "../support/describeEncode.ts"
 
-/** The body as it is sent. */
-const body = (request: LlmRequest): Record<string, unknown> => {
-  const encoded = OpenAiChat.encode(request, "gpt-test")
-  if (Result.isFailure(encoded)) throw encoded.failure
-  return JSON.parse(JSON.stringify(encoded.success.body)) as Record<string, unknown>
-}
-
-const failure = (request: unknown) => {
-  const encoded = OpenAiChat.encode(request as LlmRequest, "gpt-test")
-  if (Result.isSuccess(encoded)) throw new Error("it was encoded")
-  return encoded.failure
-}
+const { body, failure } = encoding(OpenAiChat.encode)
 
 const messages = (prompt: Prompt.RawInput): unknown => body({ prompt })["messages"]
-
-const Weather = Tool.make("weather", {
-  description: "The weather of a city",
-  parameters: Schema.Struct({ city: Schema.String, days: Schema.optional(Schema.Number) }),
-  success: Schema.String
-})
-const Now = Tool.make("now", { success: Schema.String }).annotate(Tool.Strict, true)
-const toolkit = Toolkit.make(Weather, Now)
 
 describe("a request", () => {
   it("of a prompt alone asks for a stream with usage, and for nothing else", () =>
@@ -242,32 +220,9 @@ describe("response format", () => {
   })
 })
 
-describe("bad input is refused, and says what is wrong", () => {
-  const file = (mediaType: string, data: string | Uint8Array = "AQID") =>
-    Prompt.fromMessages([Prompt.userMessage({ content: [Prompt.filePart({ mediaType, data })] })])
+describeBadInput(OpenAiChat.encode)
 
-  it.each([
-    [{ prompt: "Hi", temperature: Number.NaN }, /temperature .* not NaN/],
-    [{ prompt: "Hi", temperature: "hot" }, /temperature .* type string/],
-    [{ prompt: "Hi", maxTokens: 0 }, /maxTokens must be a whole number of at least 1, not 0/],
-    [{ prompt: "Hi", maxTokens: 1.5 }, /maxTokens must be a whole number/],
-    [{ prompt: "Hi", topP: 1.1 }, /topP must be a number from 0 to 1, not 1.1/],
-    [{ prompt: "Hi", seed: 0.5 }, /seed must be a whole number/],
-    [{ prompt: "Hi", model: "" }, /model/],
-    [{ prompt: "Hi", system: 1 }, /system must be a string/],
-    [{ prompt: [] }, /no message/],
-    [{ prompt: [{ role: "system", content: "x" }] }, /no message/],
-    [{ prompt: undefined }, /the prompt must be/],
-    [{ prompt: 7 }, /the prompt must be/],
-    [{ prompt: [{ role: "robot", content: "secret words" }] }, /role/],
-    [{ prompt: "Hi", toolkit, toolChoice: { tool: "nowt" } }, /nowt/]
-  ])("InvalidRequest: %j", (request, message) => {
-    const error = failure(request)
-    expect(error._tag).toBe("InvalidRequest")
-    expect(error.message).toMatch(message)
-    expect(error.message).not.toContain("secret words")
-  })
-
+describe("what chat completions have no place for", () => {
   it.each([
     [file("video/mp4"), /video\/mp4/],
     [file("audio/wav", "https://example.com/a.wav"), /audio by URL/],
