@@ -21,8 +21,10 @@ const rounds = Number(process.argv[2] ?? 15)
 const child = fork(fileURLToPath(new URL("./Server.ts", import.meta.url)))
 const [baseUrl] = (await once(child, "message")) as [string]
 
-const runtime = ManagedRuntime.make(OpenAi.layer({ model: "x", baseUrl }).pipe(Layer.provide(FetchHttpClient.layer)))
-const rill = Rill.fromOpenAi("x", { baseUrl })
+const runtime = ManagedRuntime.make(
+  OpenAi.layer({ model: "x", api: "chat", baseUrl }).pipe(Layer.provide(FetchHttpClient.layer))
+)
+const rill = Rill.fromOpenAi("x", { api: "chat", baseUrl })
 const openai = new OpenAI({ baseURL: baseUrl, apiKey: "sk-none" })
 
 /** Each reads an answer and gives its number of characters. */

@@ -43,7 +43,8 @@ export type ResponseFormat =
 
 /**
  * What one turn asks of a model. Everything but `prompt` is optional; what is left out is left to
- * the provider's defaults.
+ * the provider's defaults. What a provider's API has no field for is refused as `Unsupported`, never
+ * dropped.
  *
  * @category models
  * @since 0.1.0

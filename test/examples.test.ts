@@ -52,7 +52,7 @@ const ok = ({ code, stderr, stdout }: Result, expected: string, onStderr: RegExp
   expect(code).toBe(0)
 }
 
-const prompt = (server: ChatServer.ChatServer, index = 0): unknown => server.requests[index]?.body["messages"]
+const prompt = (server: ChatServer.ChatServer, index = 0): unknown => server.requests[index]?.messages
 
 const examples: Readonly<Record<string, (name: string) => Promise<void>>> = {
   "01_quickstart.ts": async (name) => {

@@ -11,6 +11,7 @@ import type { LlmError } from "../LlmError.ts"
 import type { LlmEvent } from "../LlmEvent.ts"
 import type { LlmRequest } from "../LlmRequest.ts"
 import * as LlmUsage from "../LlmUsage.ts"
+import type { Api } from "../provider/OpenAi.ts"
 import type { BrokenPipe, Failed } from "./Failure.ts"
 import * as Json from "./Json.ts"
 import * as Model from "./Model.ts"
@@ -31,6 +32,7 @@ export interface Options {
   /** The words, joined; `""` where there are none. */
   readonly prompt: string
   readonly model: string | undefined
+  readonly api: Api
   readonly request: Omit<LlmRequest, "prompt">
   readonly output: string | undefined
   readonly json: boolean
@@ -45,7 +47,7 @@ export interface Options {
  */
 export const run = Effect.fnUntraced(
   function* (screen: Screen.Screen, options: Options) {
-    const model = yield* Model.choose(options.model)
+    const model = yield* Model.choose(options.model, options.api)
     const more = yield* StandardInput.read({ screen, optional: options.prompt !== "" })
     const prompt = [options.prompt, more].filter((part) => part !== "").join("\n\n")
     if (prompt === "") {

@@ -21,6 +21,11 @@ const flags = {
     Flag.withDescription("openai/NAME or offline (which needs no key)"),
     Flag.optional
   ),
+  api: Flag.Literals("api", ["responses", "chat"]).pipe(
+    Flag.withMetavar("NAME"),
+    Flag.withDescription("Other servers often know chat alone"),
+    Flag.withDefault("responses")
+  ),
   system: Flag.String("system").pipe(
     Flag.withAlias("s"),
     Flag.withMetavar("TEXT"),
@@ -47,7 +52,7 @@ const flags = {
   ),
   seed: Flag.Int("seed").pipe(
     Flag.withMetavar("NUMBER"),
-    Flag.withDescription("The same number asks for the same answer"),
+    Flag.withDescription("The same number asks for the same answer (OpenAI: --api chat)"),
     Flag.optional
   ),
   output: Flag.Path("output").pipe(
@@ -109,6 +114,7 @@ export const rill = CliCommand.make(
     return yield* Ask.run(yield* Screen.make, {
       prompt: words.join(" ").trim(),
       model: Option.getOrUndefined(flags.model),
+      api: flags.api,
       request: {
         system: Option.getOrUndefined(flags.system),
         temperature: Option.getOrUndefined(flags.temperature),
@@ -127,7 +133,7 @@ export const rill = CliCommand.make(
     { command: 'cat notes.md | rill "Summarise" --output summary.md' },
     { command: 'rill --model openai/gpt-4.1 --system "Answer in French" "Why is the sky blue?"' },
     {
-      command: 'OPENAI_BASE_URL=http://127.0.0.1:8080/v1 rill --model openai/qwen3 "Hello"',
+      command: 'OPENAI_BASE_URL=http://127.0.0.1:8080/v1 rill --api chat --model openai/qwen3 "Hello"',
       description: "Any server that speaks OpenAI's chat completions; it needs no key"
     },
     {

@@ -43,13 +43,14 @@ export const defaultOpenAi = "gpt-4.1-mini"
 export const names = "openai/NAME, offline"
 
 /**
- * Finds the model. The offline one is served until the scope closes.
+ * Finds the model. The offline one is served until the scope closes; it speaks chat completions.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const choose = Effect.fnUntraced(function* (
-  wanted: string | undefined
+  wanted: string | undefined,
+  api: OpenAi.Api
 ): Effect.fn.Return<Model, UsageError | Failed, HttpClient.HttpClient | Scope.Scope> {
   const environment = yield* variables
   const configured = environment.key !== undefined || environment.baseUrl !== undefined
@@ -78,6 +79,7 @@ export const choose = Effect.fnUntraced(function* (
   }
   const llm = yield* OpenAi.make({
     model,
+    api,
     apiKey: environment.key,
     baseUrl: environment.baseUrl,
     organization: environment.organization,
@@ -96,7 +98,7 @@ const offline = Effect.fnUntraced(function* (tokensPerSecond: number | undefined
     OfflineModel.make({ tokensPerSecond, latency: tokensPerSecond === undefined ? undefined : 0 }),
     () => new Failed({ message: "the offline model could not open a port on 127.0.0.1." })
   )
-  const llm = yield* OpenAi.make({ model: OfflineModel.model, baseUrl: served.baseUrl })
+  const llm = yield* OpenAi.make({ model: OfflineModel.model, api: "chat", baseUrl: served.baseUrl })
   return { name: "offline", llm }
 })
 

@@ -30,7 +30,8 @@ const llmError = (error: LlmError): string => {
         ? `${who(error)}: ContentFiltered: the provider's content filter withheld the answer, or the rest of it. Change the prompt.`
         : `${who(error)}: ContentFiltered: the model refused to answer: “${reason.refusal}” Change the prompt.`
     default:
-      return error.message
+      // On the command line the option is a flag.
+      return error.message.replace('`api: "chat"`', "--api chat")
   }
 }
 

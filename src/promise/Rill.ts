@@ -122,7 +122,12 @@ export interface OpenAiOptions extends Options {
    * with a base URL, they are made without a key.
    */
   readonly apiKey?: string | undefined
-  /** The URL before `/chat/completions`. Default: `OPENAI_BASE_URL`, else OpenAI's own. */
+  /**
+   * Which of OpenAI's APIs is spoken. Default `"responses"`; many servers that speak as OpenAI does know
+   * chat completions alone, which are `"chat"`. `stop`, `seed` and the penalties need `"chat"` too.
+   */
+  readonly api?: "responses" | "chat" | undefined
+  /** The URL before `/responses` or `/chat/completions`. Default: `OPENAI_BASE_URL`, else OpenAI's own. */
   readonly baseUrl?: string | undefined
   /** Sent as `OpenAI-Organization`. Default: `OPENAI_ORG_ID`. */
   readonly organization?: string | undefined

@@ -15,6 +15,7 @@ import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import { Llm } from "../Llm.ts"
 import * as OpenAiChat from "../protocol/OpenAiChat.ts"
+import * as OpenAiResponses from "../protocol/OpenAiResponses.ts"
 import * as HttpProvider from "./HttpProvider.ts"
 
 /**
@@ -26,6 +27,18 @@ import * as HttpProvider from "./HttpProvider.ts"
 export const defaultBaseUrl = "https://api.openai.com/v1"
 
 /**
+ * Which of OpenAI's APIs is spoken.
+ *
+ * - `"responses"`: OpenAI's newer one, with reasoning that is kept between turns, files of all kinds, and
+ *   tools that OpenAI runs itself. It has no `stop`, no `seed` and no penalties.
+ * - `"chat"`: chat completions, the one that most other servers speak.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Api = "responses" | "chat"
+
+/**
  * Options of the provider.
  *
  * @category models
@@ -34,9 +47,11 @@ export const defaultBaseUrl = "https://api.openai.com/v1"
 export interface Options {
   /** The model to ask where a request names none, such as `"gpt-4o-mini"`. */
   readonly model: string
+  /** Default `"responses"`. Many servers that speak as OpenAI does know `"chat"` alone. */
+  readonly api?: Api | undefined
   /** Without one, no `authorization` header is sent: for servers of your own. */
   readonly apiKey?: Redacted.Redacted | undefined
-  /** The URL before `/chat/completions`. Default {@link defaultBaseUrl}. */
+  /** The URL before `/responses` or `/chat/completions`. Default {@link defaultBaseUrl}. */
   readonly baseUrl?: string | undefined
   /** Sent as `OpenAI-Organization`. */
   readonly organization?: string | undefined
@@ -52,19 +67,22 @@ export interface Options {
  * @category constructors
  * @since 0.1.0
  */
-export const make = (options: Options): Effect.Effect<Llm["Service"], never, HttpClient.HttpClient> =>
-  HttpProvider.make({
+export const make = (options: Options): Effect.Effect<Llm["Service"], never, HttpClient.HttpClient> => {
+  const baseUrl = (options.baseUrl ?? defaultBaseUrl).replace(/\/+$/, "")
+  const common = {
     provider: "openai",
     model: options.model,
-    protocol: OpenAiChat.protocol,
-    url: `${(options.baseUrl ?? defaultBaseUrl).replace(/\/+$/, "")}/chat/completions`,
-    key: options.apiKey && { header: "authorization", scheme: "Bearer ", value: options.apiKey },
+    key: options.apiKey && { header: "authorization", scheme: "Bearer " as const, value: options.apiKey },
     headers: {
       "openai-organization": options.organization,
       "openai-project": options.project,
       ...options.headers
     }
-  })
+  }
+  return options.api === "chat"
+    ? HttpProvider.make({ ...common, protocol: OpenAiChat.protocol, url: `${baseUrl}/chat/completions` })
+    : HttpProvider.make({ ...common, protocol: OpenAiResponses.protocol, url: `${baseUrl}/responses` })
+}
 
 /**
  * The service as a Layer.

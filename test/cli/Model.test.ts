@@ -5,7 +5,7 @@ import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Model from "../../src/cli/Model.ts"
 
 const choose = (wanted: string | undefined, env: Record<string, string> = {}) =>
-  Model.choose(wanted).pipe(
+  Model.choose(wanted, "responses").pipe(
     Effect.map(({ name }) => name),
     Effect.scoped,
     Effect.provide(FetchHttpClient.layer),

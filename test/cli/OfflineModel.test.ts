@@ -83,7 +83,7 @@ describe("OfflineModel", () => {
   it.live("is read by the OpenAi provider, whole, and ends at the token limit", () =>
     Effect.gen(function* () {
       const { active, baseUrl } = yield* OfflineModel.make(fast)
-      const llm = yield* OpenAi.make({ model: OfflineModel.model, baseUrl })
+      const llm = yield* OpenAi.make({ model: OfflineModel.model, api: "chat", baseUrl })
       const turn = (request: { seed?: number; maxTokens?: number }) =>
         Effect.map(
           Stream.runCollect(llm.events({ prompt: "Tell me about whales", ...request })),

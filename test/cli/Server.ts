@@ -1,16 +1,18 @@
 /**
- * A model server for the command to ask: chat completions, as little of them as it takes. Plain node.
+ * A model server for the command to ask: both of OpenAI's APIs, as little of them as it takes. Plain
+ * node.
  */
 import * as Http from "node:http"
 import type { AddressInfo } from "node:net"
+import * as wires from "../support/wires.ts"
 
 /** What one request was, and what became of it. */
 export interface Seen {
   readonly url: string | undefined
   readonly headers: Http.IncomingHttpHeaders
-  readonly body: { readonly model?: string; readonly messages?: ReadonlyArray<{ role: string; content: string }> } & {
-    readonly [name: string]: unknown
-  }
+  readonly body: Readonly<Record<string, unknown>>
+  /** The last message's content. */
+  readonly prompt: unknown
   /** Settles when the connection is closed or the answer is over: with whether the client cut it off. */
   readonly closed: Promise<"by the client" | "ended">
 }
@@ -31,7 +33,8 @@ export const start = async (handler: Handler): Promise<Server> => {
     const chunks: Array<Buffer> = []
     for await (const chunk of request) chunks.push(chunk)
     const body = JSON.parse(Buffer.concat(chunks).toString("utf8")) as Seen["body"]
-    seen.push({ url: request.url, headers: request.headers, body, closed })
+    const messages = (body["messages"] ?? body["input"]) as ReadonlyArray<{ readonly content: unknown }>
+    seen.push({ url: request.url, headers: request.headers, body, prompt: messages.at(-1)!.content, closed })
     await handler(response, seen.at(-1)!)
   })
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
@@ -47,26 +50,24 @@ export const start = async (handler: Handler): Promise<Server> => {
   }
 }
 
-const chunk = (choices: ReadonlyArray<unknown>, rest?: object): string =>
-  `data: ${JSON.stringify({ id: "chatcmpl-1", object: "chat.completion.chunk", created: 1, model: "test", choices, ...rest })}\n\n`
-
 export const head = (response: Http.ServerResponse): void => {
   response.writeHead(200, { "content-type": "text/event-stream", "x-request-id": "req_test" })
 }
 
-export const text = (content: string): string => chunk([{ index: 0, delta: { content }, finish_reason: null }])
+const wire = ({ body }: Seen): wires.Wire => ("messages" in body ? wires.chat() : wires.responses())
 
-export const end =
-  chunk([{ index: 0, delta: {}, finish_reason: "stop" }]) +
-  chunk([], { usage: { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 } }) +
-  "data: [DONE]\n\n"
+/** Puts text on the wire, in pieces. */
+const text = (tell: wires.Wire, pieces: ReadonlyArray<string>): string =>
+  pieces.map((text) => tell({ kind: "text", text })).join("")
 
 /** Answers with a text, whole. */
 export const answer =
   (...pieces: ReadonlyArray<string>): Handler =>
-  (response) => {
+  (response, seen) => {
+    const tell = wire(seen)
     head(response)
-    response.end(pieces.map(text).join("") + end)
+    response.write(text(tell, pieces) + tell({ kind: "finish", reason: "stop" }))
+    response.end(tell({ kind: "usage", input: 3, output: 2 }) + tell({ kind: "done" }))
   }
 
 /** Answers with an error in OpenAI's form. */
@@ -80,26 +81,26 @@ export const failure =
 /** Sends some text and then leaves the connection open, for ever. */
 export const hold =
   (...pieces: ReadonlyArray<string>): Handler =>
-  (response) => {
+  (response, seen) => {
     head(response)
     response.flushHeaders()
-    for (const piece of pieces) response.write(text(piece))
+    response.write(text(wire(seen), pieces))
   }
 
 /** Sends some text and breaks the connection. */
 export const cut =
   (...pieces: ReadonlyArray<string>): Handler =>
-  (response) => {
+  (response, seen) => {
     head(response)
-    response.write(pieces.map(text).join(""), () => response.socket?.destroy())
+    response.write(text(wire(seen), pieces), () => response.socket?.destroy())
   }
 
 /** Sends text for as long as somebody takes it. */
-export const endless: Handler = async (response) => {
+export const endless: Handler = async (response, seen) => {
+  const tell = wire(seen)
   head(response)
-  const piece = text("word ".repeat(50))
   while (!response.destroyed) {
-    const more = response.write(piece)
+    const more = response.write(text(tell, ["word ".repeat(50)]))
     await new Promise((resolve) =>
       more ? setImmediate(resolve) : response.once("drain", resolve).once("close", resolve)
     )

@@ -61,24 +61,48 @@ describe.concurrent("with a server", patient, () => {
   it("sends what the flags say, and the key nowhere else", async () => {
     await using server = await Server.start(Server.answer("\x1b[1mHel", "lo\r"))
     const { code, stderr, stdout } = await rill(
-      "-m openai/some/model -s Briefly --temperature 0.5 --max-tokens 9 --seed -3 --usage -- -5 is --cold".split(" "),
+      "-m openai/some/model -s Briefly --temperature 0.5 --max-tokens 9 --usage -- -5 is --cold".split(" "),
       { env: { ...asking(server), OPENAI_ORG_ID: "org-1" } }
     )
     expect({ code, stdout }).toEqual({ code: 0, stdout: "\x1b[1mHello\r" })
     expect(stderr).toBe("rill: usage: 3 input + 2 output tokens\n")
     const [{ body, headers, url }] = server.seen as [Server.Seen]
-    expect(url).toBe("/v1/chat/completions")
+    expect(url).toBe("/v1/responses")
     expect(headers).toMatchObject({ authorization: `Bearer ${key}`, "openai-organization": "org-1" })
     expect(body).toMatchObject({
       model: "some/model",
+      instructions: "Briefly",
+      input: [{ role: "user", content: "-5 is --cold" }],
+      temperature: 0.5,
+      max_output_tokens: 9
+    })
+  })
+
+  it("speaks chat completions with --api chat, which has a seed", async () => {
+    await using server = await Server.start(Server.answer("Hello"))
+    const asked = ["--seed", "-3", "-s", "Briefly", "--max-tokens", "9", "hi"]
+    const refused = await rill(asked, { env: asking(server) })
+    expect(refused).toMatchObject({ code: 1, stdout: "" })
+    expect(refused.stderr).toMatch(/^rill: openai\/\S+: Unsupported: .*seed.*--api chat.*\n$/)
+    expect(server.seen).toEqual([])
+    expect(await rill(["--api", "chat", ...asked], { env: asking(server) })).toMatchObject({ code: 0, stdout: "Hello" })
+    const [{ body, url }] = server.seen as [Server.Seen]
+    expect(url).toBe("/v1/chat/completions")
+    expect(body).toMatchObject({
       messages: [
         { role: "system", content: "Briefly" },
-        { role: "user", content: "-5 is --cold" }
+        { role: "user", content: "hi" }
       ],
-      temperature: 0.5,
       max_completion_tokens: 9,
       seed: -3
     })
+  })
+
+  it("says that a server without Responses may have chat completions", async () => {
+    await using server = await Server.start(Server.failure(404, "Not Found"))
+    const { code, stderr } = await rill(["hi"], { env: asking(server) })
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^rill: openai\/\S+: NotFound: .*--api chat\.\n$/)
   })
 
   it("needs no key where there is a base URL", async () => {
@@ -149,7 +173,7 @@ describe.concurrent("with a server", patient, () => {
 })
 
 describe.concurrent("the prompt", patient, () => {
-  const prompts = (server: Server.Server) => server.seen.map(({ body }) => body.messages!.at(-1)!.content)
+  const prompts = (server: Server.Server) => server.seen.map(({ prompt }) => prompt)
 
   it("is the words, standard input, or both", async () => {
     await using server = await Server.start(Server.answer("ok"))
@@ -191,6 +215,7 @@ describe.concurrent("bad usage", patient, () => {
   it.each([
     ["nothing to ask", [], /nothing to ask\. Usage: rill/],
     ["an unknown flag", ["--modle", "x", "hi"], /no flag --modle\. Did you mean --model\?/],
+    ["an API that there is not", ["--api", "completions", "hi"], /--api.*"responses" \| "chat"/],
     ["a number out of range", ["--temperature", "-1", "hi"], /--temperature.*at least 0/]
   ] as const)("%s exits with 2 and says so", async (_, args, message) => {
     const { code, stderr, stdout } = await rill(args)
@@ -216,7 +241,7 @@ describe.concurrent("about itself", patient, () => {
   it("prints help on standard output, uncoloured in a pipe", async () => {
     const { code, stderr, stdout } = await rill(["--help"])
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
-    for (const flag of "model system temperature max-tokens output json usage seed help version".split(" ")) {
+    for (const flag of "model api system temperature max-tokens output json usage seed help version".split(" ")) {
       expect(stdout).toContain(`--${flag}`)
     }
     expect(stdout).not.toContain("\x1b")

@@ -67,20 +67,20 @@ describe("run", () => {
         toolCalls: [],
         sources: [],
         finishReason: "stop",
-        rawReason: "stop",
+        rawReason: "completed",
         usage: {
           source: "exact",
           inputTokens: 7,
           outputTokens: 2,
-          raw: { prompt_tokens: 7, completion_tokens: 2, total_tokens: 9 }
+          raw: { input_tokens: 7, output_tokens: 2, total_tokens: 9 }
         },
-        id: "chatcmpl-1",
+        id: "resp_1",
         provider: "openai",
         model: "gpt-test",
         message: {
           role: "assistant",
           content: [
-            { type: "reasoning", text: "hm" },
+            { type: "reasoning", text: "hm", options: { openai: { itemId: "item_0" } } },
             { type: "text", text: "Once upon" }
           ]
         }
@@ -102,15 +102,16 @@ describe("run", () => {
         maxTokens: 9,
         extra: { user: "u1" }
       })
-      const [a, b, c] = server.requests.map((request) => request.body)
-      expect(a).toMatchObject({ model: "gpt-test", stream: true, messages: [{ role: "user", content: "Hello" }] })
-      expect(b!["messages"]).toEqual([
+      const [a, b, c] = server.requests
+      expect(a!.body).toMatchObject({ model: "gpt-test", stream: true })
+      expect(a!.messages).toEqual([{ role: "user", content: "Hello" }])
+      expect(b!.messages).toEqual([
         { role: "user", content: "Hello" },
         { role: "assistant", content: "Hi" },
         { role: "user", content: "Again" }
       ])
-      expect(c).toMatchObject({ model: "gpt-other", temperature: 0.5, max_completion_tokens: 9, user: "u1" })
-      expect(c!["messages"]).toEqual([
+      expect(c!.body).toMatchObject({ model: "gpt-other", temperature: 0.5, max_output_tokens: 9, user: "u1" })
+      expect(c!.messages).toEqual([
         { role: "system", content: "Be brief." },
         { role: "user", content: "Hello" }
       ])
@@ -118,7 +119,7 @@ describe("run", () => {
 
   it("several at once", () =>
     withServer(
-      (request) => answer(String((request.body["messages"] as ReadonlyArray<{ content: string }>)[0]!.content)),
+      (request) => answer(String((request.messages as ReadonlyArray<{ content: string }>)[0]!.content)),
       async (rill) => {
         const names = Array.from({ length: 20 }, (_, i) => `call ${i}`)
         const responses = await Promise.all(names.map((name) => rill.run(name)))

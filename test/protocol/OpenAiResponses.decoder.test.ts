@@ -54,7 +54,7 @@ const foldOf = (events: ReadonlyArray<Event>) =>
 const rotated = (events: ReadonlyArray<Event>): ReadonlyArray<Event> => {
   let count = 0
   const text = JSON.stringify(events, (key, value: unknown) =>
-    (key === "id" || key === "item_id") && !/^resp/.test(String(value)) ? `id_${count++}` : value
+    (key === "id" || key === "item_id") && !String(value).startsWith("resp") ? `id_${count++}` : value
   )
   return JSON.parse(text) as ReadonlyArray<Event>
 }

@@ -27,6 +27,9 @@ const clients: ReadonlyArray<readonly [string, Layer.Layer<HttpClient.HttpClient
   ["node:http", NodeHttpClient.layerNodeHttp]
 ]
 
+const apis = ["responses", "chat"] as const
+const paths = { responses: "/v1/responses", chat: "/v1/chat/completions" } as const
+
 const open: Array<ChatServer.ChatServer> = []
 const start = (script: ChatServer.Script) =>
   Effect.promise(async () => {
@@ -55,160 +58,165 @@ const failureOf = (
 ): Effect.Effect<LlmError.LlmError, unknown> =>
   Llm.run("Hi").pipe(Effect.provide(layer(server, options, client)), Effect.flip)
 
-describe.each(clients)("over %s", (_, client) => {
-  it.effect("a request is what the API documents, and its answer a stream", () =>
-    Effect.gen(function* () {
-      const server = yield* start([ChatServer.answer("Hello", ", ", "world")])
-      const text = yield* Llm.stream({ prompt: "Hi", system: "Be brief.", temperature: 0.5, maxTokens: 9 }).pipe(
-        Stream.runCollect,
-        Effect.provide(layer(server, { organization: "org-1", project: "proj-1" }, client))
-      )
-      expect(text).toEqual(["Hello", ", ", "world"])
-      const [request] = server.requests
-      expect(request).toMatchObject({
-        method: "POST",
-        path: "/v1/chat/completions",
-        headers: {
-          authorization: `Bearer ${key}`,
-          accept: "text/event-stream",
-          "content-type": "application/json",
-          "openai-organization": "org-1",
-          "openai-project": "proj-1"
-        }
-      })
-      expect(request!.body).toEqual({
-        model: "gpt-test",
-        messages: [
+describe.each(apis.flatMap((api) => clients.map(([name, client]) => [api, name, client] as const)))(
+  "%s over %s",
+  (api, _, client) => {
+    it.effect("a request is what the API documents, and its answer a stream", () =>
+      Effect.gen(function* () {
+        const server = yield* start([ChatServer.answer("Hello", ", ", "world")])
+        const text = yield* Llm.stream({ prompt: "Hi", system: "Be brief.", temperature: 0.5, maxTokens: 9 }).pipe(
+          Stream.runCollect,
+          Effect.provide(layer(server, { api, organization: "org-1", project: "proj-1" }, client))
+        )
+        expect(text).toEqual(["Hello", ", ", "world"])
+        const [request] = server.requests
+        expect(request).toMatchObject({
+          method: "POST",
+          path: paths[api],
+          headers: {
+            authorization: `Bearer ${key}`,
+            accept: "text/event-stream",
+            "content-type": "application/json",
+            "openai-organization": "org-1",
+            "openai-project": "proj-1"
+          }
+        })
+        expect(request!.messages).toEqual([
           { role: "system", content: "Be brief." },
           { role: "user", content: "Hi" }
-        ],
-        temperature: 0.5,
-        max_completion_tokens: 9,
-        stream: true,
-        stream_options: { include_usage: true }
+        ])
+        expect(request!.body).toMatchObject({ model: "gpt-test", temperature: 0.5, stream: true })
       })
-    })
-  )
+    )
 
-  it.effect("the key goes to no other origin, and no trace header to the provider", () =>
-    Effect.gen(function* () {
-      const other = yield* start([ChatServer.answer("stolen")])
-      const server = yield* start([{ status: 307, headers: { location: `${other.url}/v1/chat/completions?key=1` } }])
-      const error = yield* failureOf(server, { headers: { "x-api-key": Redacted.make("other-secret") } }, client).pipe(
-        Effect.withSpan("outer")
-      )
-      expect(error.reason).toMatchObject({ _tag: "InvalidRequest", message: expect.stringContaining(other.url) })
-      expect(other.requests).toEqual([])
-      const headers = Object.keys(server.requests[0]!.headers)
-      expect(headers).toContain("x-api-key")
-      expect(headers.filter((name) => /^(traceparent|tracestate|b3|x-b3)/.test(name))).toEqual([])
-    })
-  )
-
-  it.effect.each([301, 302, 307, 308])("a redirect within the origin is followed, with method and body: %i", (status) =>
-    Effect.gen(function* () {
-      const server = yield* start([{ status, headers: { location: "/other/path" } }, ChatServer.answer("ok")])
-      const response = yield* Llm.run("Hi").pipe(Effect.provide(layer(server, {}, client)))
-      expect(response.text).toBe("ok")
-      expect(server.requests[1]).toMatchObject({
-        method: "POST",
-        path: "/other/path",
-        headers: { authorization: `Bearer ${key}` }
+    it.effect("the key goes to no other origin, and no trace header to the provider", () =>
+      Effect.gen(function* () {
+        const other = yield* start([ChatServer.answer("stolen")])
+        const server = yield* start([{ status: 307, headers: { location: `${other.url}${paths[api]}?key=1` } }])
+        const error = yield* failureOf(
+          server,
+          { api, headers: { "x-api-key": Redacted.make("other-secret") } },
+          client
+        ).pipe(Effect.withSpan("outer"))
+        expect(error.reason).toMatchObject({ _tag: "InvalidRequest", message: expect.stringContaining(other.url) })
+        expect(other.requests).toEqual([])
+        const headers = Object.keys(server.requests[0]!.headers)
+        expect(headers).toContain("x-api-key")
+        expect(headers.filter((name) => /^(traceparent|tracestate|b3|x-b3)/.test(name))).toEqual([])
       })
-      expect(server.requests[1]!.body).toEqual(server.requests[0]!.body)
-    })
-  )
+    )
 
-  it.effect("a redirect's own body, which is not read, holds no connection", () =>
-    Effect.gen(function* () {
-      const server = yield* start([
-        { status: 307, headers: { location: "/x" }, steps: [{ raw: "Moved" }, "hold"] },
-        ChatServer.answer("ok")
-      ])
-      yield* Llm.run("Hi").pipe(Effect.provide(layer(server, {}, client)))
-      expect(yield* Effect.promise(() => server.requests[0]!.ended)).toBe("closed")
-    })
-  )
+    it.effect.each([301, 302, 307, 308])(
+      "a redirect within the origin is followed, with method and body: %i",
+      (status) =>
+        Effect.gen(function* () {
+          const server = yield* start([{ status, headers: { location: "/other/path" } }, ChatServer.answer("ok")])
+          const response = yield* Llm.run("Hi").pipe(Effect.provide(layer(server, { api }, client)))
+          expect(response.text).toBe("ok")
+          expect(server.requests[1]).toMatchObject({
+            method: "POST",
+            path: "/other/path",
+            headers: { authorization: `Bearer ${key}` }
+          })
+          expect(server.requests[1]!.body).toEqual(server.requests[0]!.body)
+        })
+    )
 
-  it.effect.each([
-    ["one to be read with GET", 303, "/x", /GET/],
-    ["a loop", 307, "/v1/chat/completions", /more than 5 times/],
-    ["nonsense", 307, "http://[", /not a URL/]
-  ] as const)("a redirect that is %s is refused", ([, status, location, message]) =>
-    Effect.gen(function* () {
-      const server = yield* start([{ status, headers: { location } }])
-      const error = yield* failureOf(server, {}, client)
-      expect(error.reason._tag).toBe("InvalidRequest")
-      expect(error.reason.message).toMatch(message)
-    })
-  )
-
-  // Law 3.
-  it.effect("[DONE] ends the stream and the connection, though the server keeps the body open", () =>
-    Effect.gen(function* () {
-      const server = yield* start([[...ChatServer.answer("ok"), "hold"]])
-      const response = yield* Llm.run("Hi").pipe(Effect.provide(layer(server, {}, client)))
-      expect(response.text).toBe("ok")
-      expect(yield* Effect.promise(() => server.requests[0]!.ended)).toBe("closed")
-    })
-  )
-
-  // Law 5.
-  it.effect("take closes upstream", () =>
-    Effect.gen(function* () {
-      const server = yield* start([[ChatServer.text("a"), ChatServer.text("b"), "hold"]])
-      const text = yield* Llm.stream("Hi").pipe(
-        Stream.take(2),
-        Stream.mkString,
-        Effect.provide(layer(server, {}, client))
-      )
-      expect(text).toBe("ab")
-      expect(yield* Effect.promise(() => server.requests[0]!.ended)).toBe("closed")
-    })
-  )
-
-  it.effect("interruption closes upstream: before the head, before the first token and after it", () =>
-    Effect.gen(function* () {
-      const gate = ChatServer.gate()
-      const server = yield* start([{ before: gate.opened }, [ChatServer.role, "hold"], [ChatServer.text("a"), "hold"]])
-      for (const index of [0, 1, 2]) {
-        const fiber = yield* Llm.run("Hi").pipe(Effect.provide(layer(server, {}, client)), Effect.forkChild)
-        const request = yield* Effect.promise(() => server.request(index))
-        yield* Fiber.interrupt(fiber)
-        expect(yield* Effect.promise(() => request.ended)).toBe("closed")
-      }
-    })
-  )
-
-  it.effect("a reset is Disconnected, a clean end without [DONE] is Truncated; both carry what came", () =>
-    Effect.gen(function* () {
-      const server = yield* start([
-        [ChatServer.text("He"), ChatServer.pause(20), "reset"],
-        [ChatServer.text("He"), "end"]
-      ])
-      for (const tag of ["Disconnected", "Truncated"]) {
-        const error = yield* failureOf(server, {}, client)
-        expect(error).toMatchObject({ reason: { _tag: tag }, phase: "mid-output", emitted: 2, isRetryable: true })
-        expect(error.requestId).toMatch(/^req_/)
-        expect(error.usage).toMatchObject({ source: "estimated", outputTokens: 1 })
-      }
-    })
-  )
-
-  it.effect("a server that is not there is Unreachable, and says where", () =>
-    Effect.gen(function* () {
-      const server = yield* start([])
-      yield* Effect.promise(() => server.stop())
-      const error = yield* failureOf(server, {}, client)
-      expect(error).toMatchObject({
-        reason: { _tag: "Unreachable", code: "ECONNREFUSED" },
-        phase: "request",
-        isRetryable: true
+    it.effect("a redirect's own body, which is not read, holds no connection", () =>
+      Effect.gen(function* () {
+        const server = yield* start([
+          { status: 307, headers: { location: "/x" }, steps: [{ raw: "Moved" }, "hold"] },
+          ChatServer.answer("ok")
+        ])
+        yield* Llm.run("Hi").pipe(Effect.provide(layer(server, { api }, client)))
+        expect(yield* Effect.promise(() => server.requests[0]!.ended)).toBe("closed")
       })
-      expect(error.message).toContain(server.url)
-    })
-  )
-})
+    )
+
+    it.effect.each([
+      ["one to be read with GET", 303, "/x", /GET/],
+      ["a loop", 307, paths[api], /more than 5 times/],
+      ["nonsense", 307, "http://[", /not a URL/]
+    ] as const)("a redirect that is %s is refused", ([, status, location, message]) =>
+      Effect.gen(function* () {
+        const server = yield* start([{ status, headers: { location } }])
+        const error = yield* failureOf(server, { api }, client)
+        expect(error.reason._tag).toBe("InvalidRequest")
+        expect(error.reason.message).toMatch(message)
+      })
+    )
+
+    // Law 3.
+    it.effect("the wire end ends the stream and the connection, though the server keeps the body open", () =>
+      Effect.gen(function* () {
+        const server = yield* start([[...ChatServer.answer("ok"), "hold"]])
+        const response = yield* Llm.run("Hi").pipe(Effect.provide(layer(server, { api }, client)))
+        expect(response.text).toBe("ok")
+        expect(yield* Effect.promise(() => server.requests[0]!.ended)).toBe("closed")
+      })
+    )
+
+    // Law 5.
+    it.effect("take closes upstream", () =>
+      Effect.gen(function* () {
+        const server = yield* start([[ChatServer.text("a"), ChatServer.text("b"), "hold"]])
+        const text = yield* Llm.stream("Hi").pipe(
+          Stream.take(2),
+          Stream.mkString,
+          Effect.provide(layer(server, { api }, client))
+        )
+        expect(text).toBe("ab")
+        expect(yield* Effect.promise(() => server.requests[0]!.ended)).toBe("closed")
+      })
+    )
+
+    it.effect("interruption closes upstream: before the head, before the first token and after it", () =>
+      Effect.gen(function* () {
+        const gate = ChatServer.gate()
+        const server = yield* start([
+          { before: gate.opened },
+          [ChatServer.role, "hold"],
+          [ChatServer.text("a"), "hold"]
+        ])
+        for (const index of [0, 1, 2]) {
+          const fiber = yield* Llm.run("Hi").pipe(Effect.provide(layer(server, { api }, client)), Effect.forkChild)
+          const request = yield* Effect.promise(() => server.request(index))
+          yield* Fiber.interrupt(fiber)
+          expect(yield* Effect.promise(() => request.ended)).toBe("closed")
+        }
+      })
+    )
+
+    it.effect("a reset is Disconnected, a clean end before the wire end is Truncated; both carry what came", () =>
+      Effect.gen(function* () {
+        const server = yield* start([
+          [ChatServer.text("He"), ChatServer.pause(20), "reset"],
+          [ChatServer.text("He"), "end"]
+        ])
+        for (const tag of ["Disconnected", "Truncated"]) {
+          const error = yield* failureOf(server, { api }, client)
+          expect(error).toMatchObject({ reason: { _tag: tag }, phase: "mid-output", emitted: 2, isRetryable: true })
+          expect(error.requestId).toMatch(/^req_/)
+          expect(error.usage).toMatchObject({ source: "estimated", outputTokens: 1 })
+        }
+      })
+    )
+
+    it.effect("a server that is not there is Unreachable, and says where", () =>
+      Effect.gen(function* () {
+        const server = yield* start([])
+        yield* Effect.promise(() => server.stop())
+        const error = yield* failureOf(server, { api }, client)
+        expect(error).toMatchObject({
+          reason: { _tag: "Unreachable", code: "ECONNREFUSED" },
+          phase: "request",
+          isRetryable: true
+        })
+        expect(error.message).toContain(server.url)
+      })
+    )
+  }
+)
 
 // node:http's agent keeps no connections unless its caller says so.
 const keepAlive = NodeHttpClient.layerNodeHttpNoAgent.pipe(
@@ -230,6 +238,14 @@ describe.each([...clients.slice(0, 2), ["node:http", keepAlive] as const])("over
 })
 
 describe("errors with a status", () => {
+  it.effect("say that a server may speak the other API, if there is no such URL", () =>
+    Effect.gen(function* () {
+      const server = yield* start([{ status: 404, steps: [{ raw: "404 page not found" }] }])
+      expect((yield* failureOf(server)).message).toContain('`api: "chat"`')
+      expect((yield* failureOf(server, { api: "chat" })).message).not.toContain("api:")
+    })
+  )
+
   it.effect.each([
     [400, {}, "InvalidRequest", false],
     [400, { code: "context_length_exceeded" }, "ContextTooLong", false],
@@ -501,7 +517,7 @@ describe("layerConfig", () => {
         OPENAI_PROJECT_ID: "proj-1"
       })
       expect(server.requests[0]).toMatchObject({
-        path: "/v1/chat/completions",
+        path: "/v1/responses",
         headers: { authorization: `Bearer ${key}`, "openai-organization": "org-1", "openai-project": "proj-1" }
       })
     })

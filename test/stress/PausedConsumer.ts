@@ -6,7 +6,10 @@ import * as Stream from "effect/Stream"
 import * as Llm from "effect-rill/Llm"
 import * as OpenAi from "effect-rill/provider/OpenAi"
 
-const layer = OpenAi.layer({ model: "gpt-test", baseUrl: process.argv[2] }).pipe(Layer.provide(FetchHttpClient.layer))
+const [, , baseUrl, api] = process.argv
+const layer = OpenAi.layer({ model: "gpt-test", api: api === "chat" ? "chat" : "responses", baseUrl }).pipe(
+  Layer.provide(FetchHttpClient.layer)
+)
 const pauseAt = 1000
 const every = 20_000
 

@@ -45,16 +45,17 @@ const script: ChatServer.Script = ({ index }) => {
 }
 
 it.each([
-  ["fetch", FetchHttpClient.layer],
-  ["undici", NodeHttpClient.layerUndici]
-])(
-  `${runs} stops over %s leave no socket open and run every finalizer once`,
-  async (_, client) => {
+  ["chat", "fetch", FetchHttpClient.layer],
+  ["chat", "undici", NodeHttpClient.layerUndici],
+  ["responses", "fetch", FetchHttpClient.layer]
+] as const)(
+  `${runs} stops of %s over %s leave no socket open and run every finalizer once`,
+  async (api, _, client) => {
     await using server = await ChatServer.start(script)
     const runtime = ManagedRuntime.make(
-      OpenAi.layer({ model: "gpt-test", baseUrl: server.baseUrl }).pipe(Layer.provide(client))
+      OpenAi.layer({ model: "gpt-test", api, baseUrl: server.baseUrl }).pipe(Layer.provide(client))
     )
-    const rill = Rill.fromOpenAi("gpt-test", { baseUrl: server.baseUrl })
+    const rill = Rill.fromOpenAi("gpt-test", { api, baseUrl: server.baseUrl })
     const next = random(7)
     const begun = new Set<number>()
     const finalized: Array<number> = []

@@ -1,6 +1,6 @@
 /**
- * A small server of OpenAI's chat completions on a loopback port. Plain node: it shares no code with
- * what it tests.
+ * A small server of both of OpenAI's APIs, chat completions and responses, on a loopback port: what it
+ * is asked for says which one answers. Plain node: it shares no code with what it tests.
  *
  * A script says what each request is answered with, step by step:
  *
@@ -14,9 +14,14 @@
  */
 import * as Http from "node:http"
 import type { AddressInfo, Socket } from "node:net"
+import * as wires from "./wires.ts"
 
 /** One thing that the server does in the course of an answer. */
 export type Step =
+  /** Tells something of the answer, as the API that was asked puts it. */
+  | { readonly tell: wires.Told }
+  /** Tells several things in one write, so that a client on loopback reads them at once. */
+  | { readonly together: ReadonlyArray<wires.Told> }
   /** Sends one event: an object is sent as its JSON, a string as it is. */
   | { readonly data: unknown }
   /** Sends bytes as they are, outside any framing. */
@@ -55,6 +60,8 @@ export interface Recorded {
   readonly text: string
   /** The body, parsed; empty where it is not a JSON object. */
   readonly body: Readonly<Record<string, unknown>>
+  /** The conversation, in whichever field it came: instructions are the system's message. */
+  readonly messages: ReadonlyArray<unknown>
   /** Bytes of the answer handed to the socket so far. */
   written: number
   /** How the answer ended, while it has not: `"open"`. */
@@ -93,36 +100,20 @@ export interface ChatServer {
 // steps
 // -----------------------------------------------------------------------------
 
-const chunk = (delta: unknown, finish: string | null = null): Step => ({
-  data: {
-    id: "chatcmpl-1",
-    object: "chat.completion.chunk",
-    created: 1700000000,
-    model: "gpt-test",
-    choices: [{ index: 0, delta, finish_reason: finish }]
-  }
-})
+const tell = (told: wires.Told): Step => ({ tell: told })
 
-/** The role-only chunk with which OpenAI begins. */
-export const role: Step = chunk({ role: "assistant", content: "" })
-export const text = (content: string): Step => chunk({ content })
-export const reasoning = (content: string): Step => chunk({ reasoning_content: content })
-export const refusal = (content: string): Step => chunk({ refusal: content })
+/** The beginning, with which OpenAI tells who answers. */
+export const role: Step = tell({ kind: "role" })
+export const text = (text: string): Step => tell({ kind: "text", text })
+export const reasoning = (text: string): Step => tell({ kind: "reasoning", text })
+export const refusal = (text: string): Step => tell({ kind: "refusal", text })
 /** A fragment of a tool call; `id` and `name` come with the first one. */
 export const toolCall = (index: number, input: string, id?: string, name?: string): Step =>
-  chunk({ tool_calls: [{ index, id, type: "function", function: { name, arguments: input } }] })
-export const finish = (reason = "stop"): Step => chunk({}, reason)
-export const usage = (input: number, output: number): Step => ({
-  data: {
-    id: "chatcmpl-1",
-    object: "chat.completion.chunk",
-    created: 1700000000,
-    model: "gpt-test",
-    choices: [],
-    usage: { prompt_tokens: input, completion_tokens: output, total_tokens: input + output }
-  }
-})
-export const done: Step = { data: "[DONE]" }
+  tell({ kind: "tool", index, input, id, name })
+/** Why the answer ends, in the words of chat completions: `stop`, `length`, `tool_calls`, `content_filter`. */
+export const finish = (reason = "stop"): Step => tell({ kind: "finish", reason })
+export const usage = (input: number, output: number): Step => tell({ kind: "usage", input, output })
+export const done: Step = tell({ kind: "done" })
 export const pause = (what: number | Promise<unknown> | (() => Promise<unknown>)): Step => ({ pause: what })
 
 /** A good, whole answer of these pieces: 7 input tokens, one output token a piece. */
@@ -134,12 +125,10 @@ export const answer = (...pieces: ReadonlyArray<string>): ReadonlyArray<Step> =>
   done
 ]
 
-/** Events in one write, so that a client on loopback reads them at once. */
+/** What these steps tell, in one write. */
 export const together = (...steps: ReadonlyArray<Step>): Step => ({
-  raw: steps.map((step) => (typeof step === "object" && "data" in step ? frame(step.data) : "")).join("")
+  together: steps.flatMap((step) => (typeof step === "object" && "tell" in step ? [step.tell] : []))
 })
-
-const frame = (data: unknown): string => `data: ${typeof data === "string" ? data : JSON.stringify(data)}\n\n`
 
 /** A bad status with an error object of OpenAI's form. */
 export const failure = (
@@ -208,13 +197,15 @@ export const start = async (script: Script): Promise<ChatServer> => {
     request.on("data", (bytes: Buffer) => body.push(bytes))
     request.on("end", () => {
       const text = Buffer.concat(body).toString("utf8")
+      const parsed = parse(text)
       const recorded: Recorded = {
         index: requests.length,
         method: request.method ?? "",
         path: request.url ?? "",
         headers: request.headers,
         text,
-        body: parse(text),
+        body: parsed,
+        messages: messagesOf(parsed),
         written: 0,
         state: "open",
         ended
@@ -286,6 +277,8 @@ const play = async (
     ...answer.headers
   })
   response.flushHeaders()
+  // A redirect may have changed the path.
+  const wire = "messages" in recorded.body ? wires.chat() : wires.responses()
   for await (const step of answer.steps ?? []) {
     if (recorded.state !== "open") return
     if (step === "end") break
@@ -302,7 +295,15 @@ const play = async (
       await Promise.race([wait(step.pause), recorded.ended])
       continue
     }
-    const bytes = "raw" in step ? step.raw : frame(step.data)
+    const bytes =
+      "raw" in step
+        ? step.raw
+        : "data" in step
+          ? wires.frame(step.data)
+          : "tell" in step
+            ? wire(step.tell)
+            : step.together.map(wire).join("")
+    if (bytes.length === 0) continue
     recorded.written += Buffer.byteLength(bytes)
     if (!response.write(bytes)) {
       await Promise.race([new Promise((drained) => response.once("drain", drained)), recorded.ended])
@@ -327,4 +328,10 @@ const parse = (text: string): Readonly<Record<string, unknown>> => {
   } catch {
     return {}
   }
+}
+
+const messagesOf = ({ input, instructions, messages }: Readonly<Record<string, unknown>>): ReadonlyArray<unknown> => {
+  if (Array.isArray(messages)) return messages
+  const system = instructions === undefined ? [] : [{ role: "system", content: instructions }]
+  return [...system, ...(Array.isArray(input) ? input : [])]
 }

@@ -27,6 +27,7 @@ export const openAi = (model: string, options: OpenAiOptions): Provider => {
     name,
     llm: OpenAi.make({
       model,
+      api: options.api,
       apiKey: apiKey === undefined ? undefined : Redacted.make(apiKey),
       baseUrl,
       organization: options.organization ?? variable("OPENAI_ORG_ID"),
