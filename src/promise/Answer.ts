@@ -63,7 +63,8 @@ export interface Response {
 }
 
 /**
- * One thing that an answer tells. `Finished` is the last.
+ * One thing that an answer tells. `Finished` is the last. The text of a `ReasoningDelta` with metadata
+ * may be empty.
  *
  * @category answers
  * @since 0.1.0

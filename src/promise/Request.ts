@@ -142,7 +142,7 @@ export type ResponseFormat =
 
 /**
  * What is asked of a model. Everything but `prompt` is optional; what is left out is left to the
- * provider's defaults.
+ * provider's defaults. What a provider's API has no field for is refused as `Unsupported`.
  *
  * @category input
  * @since 0.1.0

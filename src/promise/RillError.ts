@@ -109,7 +109,7 @@ export interface Details {
   readonly refusal?: string | undefined
   /** Which deadline passed. */
   readonly deadline?: "headers" | "first-token" | "idle" | "total" | undefined
-  /** What is not supported. */
+  /** What is not supported, such as `"seed"` by OpenAI's Responses. */
   readonly feature?: string | undefined
 }
 

@@ -42,7 +42,10 @@ export const encode = (
     const messages: Array<Body> = []
     for (const message of prompt) messages.push(...(yield* encodeMessage(message)))
     const tools = yield* OpenAiRequest.functionTools(request.toolkit, unsupported)
-    const choice = yield* OpenAiRequest.toolChoice(request.toolChoice, tools)
+    const choice = yield* OpenAiRequest.toolChoice(request.toolChoice, tools, {
+      one: (name) => ({ type: "function", function: { name } }),
+      some: (allowed) => ({ type: "allowed_tools", allowed_tools: allowed })
+    })
     const body: Body = {
       model: request.model ?? model,
       messages,
@@ -55,7 +58,7 @@ export const encode = (
       presence_penalty: request.presencePenalty,
       reasoning_effort: request.reasoning,
       tools: tools.length === 0 ? undefined : tools.map((tool) => ({ type: "function", function: tool })),
-      tool_choice: encodeToolChoice(choice),
+      tool_choice: choice,
       response_format: encodeResponseFormat(request.responseFormat),
       stream_options: { include_usage: true },
       ...request.extra,
@@ -152,19 +155,6 @@ const audioFormats: Readonly<Record<string, string>> = {
   "audio/mp3": "mp3",
   "audio/mpeg": "mp3"
 }
-
-const encodeToolChoice = (choice: OpenAiRequest.Choice): unknown => {
-  switch (choice.kind) {
-    case "mode":
-      return choice.mode
-    case "one":
-      return reference(choice.name)
-    case "some":
-      return { type: "allowed_tools", allowed_tools: { mode: choice.mode, tools: choice.names.map(reference) } }
-  }
-}
-
-const reference = (name: string) => ({ type: "function", function: { name } })
 
 const encodeResponseFormat = (format: LlmRequest.ResponseFormat | undefined): unknown => {
   const answer = OpenAiRequest.answerFormat(format)

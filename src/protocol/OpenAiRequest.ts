@@ -114,27 +114,21 @@ export const functionTools = (
 }
 
 /**
- * Which tools may be called: by a mode alone, one by name, or some by name.
- *
- * @category models
- * @since 0.1.0
- */
-export type Choice =
-  | { readonly kind: "mode"; readonly mode: "auto" | "none" | "required" | undefined }
-  | { readonly kind: "one"; readonly name: string }
-  | { readonly kind: "some"; readonly mode: "auto" | "required"; readonly names: ReadonlyArray<string> }
-
-/**
- * Checks a choice against the tools there are.
+ * Which tools may be called, checked against those there are. How an API refers to one by its name, and
+ * how it says that some are allowed, are its own.
  *
  * @category encoding
  * @since 0.1.0
  */
 export const toolChoice = (
   choice: LanguageModel.ToolChoice<string> | undefined,
-  tools: ReadonlyArray<FunctionTool>
-): Encoded<Choice> => {
-  if (choice === undefined || typeof choice === "string") return Result.succeed({ kind: "mode", mode: choice })
+  tools: ReadonlyArray<FunctionTool>,
+  forms: {
+    readonly one: (name: string) => Body
+    readonly some: (allowed: { readonly mode: "auto" | "required"; readonly tools: ReadonlyArray<Body> }) => Body
+  }
+): Encoded<unknown> => {
+  if (choice === undefined || typeof choice === "string") return Result.succeed(choice)
   const named = "tool" in choice ? [choice.tool] : choice.oneOf
   const unknown = named.find((name) => !tools.some((tool) => tool.name === name))
   if (unknown !== undefined) {
@@ -144,8 +138,8 @@ export const toolChoice = (
   }
   return Result.succeed(
     "tool" in choice
-      ? { kind: "one", name: choice.tool }
-      : { kind: "some", mode: choice.mode ?? "auto", names: choice.oneOf }
+      ? forms.one(choice.tool)
+      : forms.some({ mode: choice.mode ?? "auto", tools: choice.oneOf.map(forms.one) })
   )
 }
 

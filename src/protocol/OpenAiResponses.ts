@@ -59,7 +59,10 @@ export const encode = (
     const tools = yield* OpenAiRequest.functionTools(request.toolkit, (tool) =>
       unsupported(tool, "give it in `extra.tools` as OpenAI documents it")
     )
-    const choice = yield* OpenAiRequest.toolChoice(request.toolChoice, tools)
+    const choice = yield* OpenAiRequest.toolChoice(request.toolChoice, tools, {
+      one: (name) => ({ type: "function", name }),
+      some: (allowed) => ({ type: "allowed_tools", ...allowed })
+    })
     const format = OpenAiRequest.answerFormat(request.responseFormat)
     const reasoning = over(encodeReasoning(request.reasoning), request.extra, "reasoning")
     const body: Body = {
@@ -82,7 +85,7 @@ export const encode = (
         })),
         more
       ),
-      tool_choice: encodeToolChoice(choice),
+      tool_choice: choice,
       include: added(
         extra["store"] !== true && reasons(name, reasoning) ? ["reasoning.encrypted_content"] : [],
         include
@@ -125,19 +128,6 @@ const reasons = (model: string, reasoning: unknown): boolean => {
   const name = model.slice(model.lastIndexOf("/") + 1)
   return /^(o[1-9]|gpt-([5-9]|\d\d)|codex)/.test(name) && !name.includes("chat")
 }
-
-const encodeToolChoice = (choice: OpenAiRequest.Choice): unknown => {
-  switch (choice.kind) {
-    case "mode":
-      return choice.mode
-    case "one":
-      return reference(choice.name)
-    case "some":
-      return { type: "allowed_tools", mode: choice.mode, tools: choice.names.map(reference) }
-  }
-}
-
-const reference = (name: string) => ({ type: "function", name })
 
 // -----------------------------------------------------------------------------
 // decoder

@@ -51,6 +51,17 @@ const request = { prompt: "abcdefgh" }
 
 describe("Callbacks", () => {
   describe("order", () => {
+    it.effect("reasoning without text, which closes a block, is not told", () =>
+      Effect.gen(function* () {
+        const { callbacks, log } = recorder()
+        const closing: LlmEvent = { _tag: "ReasoningDelta", text: "", metadata: { openai: { itemId: "rs_1" } } }
+        yield* Callbacks.attach(service(arrays([[thought("t"), closing, token("a"), finished]])), callbacks)
+          .events(request)
+          .pipe(Stream.runDrain)
+        assert.deepStrictEqual(log, ["start", "reasoning t", "token a", "end success"])
+      })
+    )
+
     it.effect("each event in turn, before its array is passed on", () =>
       Effect.gen(function* () {
         const { callbacks, log, write } = recorder()

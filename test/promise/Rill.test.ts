@@ -117,6 +117,19 @@ describe("run", () => {
       ])
     }))
 
+  it("speaks Responses, or chat completions if asked to", () =>
+    withServer([answer("Hi")], async (rill, server) => {
+      await using chat = Rill.fromOpenAi("gpt-test", { api: "chat", apiKey: "sk-1", baseUrl: server.baseUrl })
+      expect((await chat.run({ prompt: "Hello", seed: 7 })).text).toBe("Hi")
+      expect((await rill.run("Hello")).text).toBe("Hi")
+      await expect(rill.run({ prompt: "Hello", seed: 7 })).rejects.toMatchObject({
+        reason: "Unsupported",
+        feature: "seed",
+        message: expect.stringContaining('`api: "chat"`')
+      })
+      expect(server.requests.map(({ path }) => path)).toEqual(["/v1/chat/completions", "/v1/responses"])
+    }))
+
   it("several at once", () =>
     withServer(
       (request) => answer(String((request.messages as ReadonlyArray<{ content: string }>)[0]!.content)),

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Prompt from "effect/ai/Prompt"
 import * as Schema from "effect/Schema"
 import * as OpenAiChat from "effect-rill/protocol/OpenAiChat"
-import { describeBadInput, encoding, file, toolkit } from "../support/describeEncode.ts"
+import { describeBadInput, encoding, file, toolkit, weatherTurn } from "../support/describeEncode.ts"
 
 const { body, failure } = encoding(OpenAiChat.encode)
 
@@ -107,37 +107,7 @@ describe("messages", () => {
   })
 
   it("tool calls and their results", () =>
-    expect(
-      messages([
-        { role: "user", content: "Weather?" },
-        {
-          role: "assistant",
-          content: [
-            { type: "reasoning", text: "Hm." },
-            { type: "text", text: "Let me " },
-            { type: "text", text: "look." },
-            { type: "tool-call", id: "c1", name: "weather", params: { city: "Bern" } },
-            { type: "tool-call", id: "c2", name: "now", params: {} }
-          ]
-        },
-        {
-          role: "tool",
-          content: [
-            { type: "tool-result", id: "c1", name: "weather", isFailure: false, result: { sky: "blue" } },
-            { type: "tool-result", id: "c2", name: "now", isFailure: true, result: "no clock" },
-            {
-              type: "tool-result",
-              id: "c3",
-              name: "now",
-              isFailure: false,
-              result: 1,
-              modelOutput: [{ type: "text", text: "one" }]
-            }
-          ]
-        },
-        { role: "assistant", content: "Blue." }
-      ])
-    ).toEqual([
+    expect(messages(weatherTurn)).toEqual([
       { role: "user", content: "Weather?" },
       {
         role: "assistant",

@@ -66,7 +66,9 @@ describe("items are told once, and whole", () => {
   const withoutFields =
     (...fields: ReadonlyArray<string>) =>
     (events: ReadonlyArray<Event>) =>
-      events.map((event) => Object.fromEntries(Object.entries(event).filter(([key]) => !fields.includes(key))) as never)
+      JSON.parse(
+        JSON.stringify(events, (key, value: unknown) => (fields.includes(key) ? undefined : value))
+      ) as ReadonlyArray<Event>
   const withoutOutput = (events: ReadonlyArray<Event>) =>
     events.map((event) => (event.response ? { ...event, response: { ...event.response, output: [] } } : event))
   const outputWithoutReasoning = (events: ReadonlyArray<Event>) =>
@@ -88,6 +90,7 @@ describe("items are told once, and whole", () => {
     ["no item.done", without(/item\.done/)],
     ["no done at all", without(/\.done/)],
     ["items done alone", (events) => withoutOutput(without(/delta|part|\.added|text\.done|arguments/)(events))],
+    ["parts done alone", (events) => withoutOutput(without(/delta|item\.done/)(events))],
     ["no output in the end", withoutOutput],
     ["no output in the end, no item.done", (events) => withoutOutput(without(/item\.done/)(events))],
     ["the end alone", without(/^(?!.*(created|completed))/)],
@@ -98,6 +101,11 @@ describe("items are told once, and whole", () => {
     [
       "the same index",
       (events) => events.map((event) => ("output_index" in event ? { ...event, output_index: 0 } : event))
+    ],
+    [
+      "the same index, no item.added",
+      (events) =>
+        without(/item\.added/)(events.map((event) => ("output_index" in event ? { ...event, output_index: 0 } : event)))
     ],
     ["no content or summary index", withoutFields("content_index", "summary_index")]
   ]
@@ -125,6 +133,33 @@ describe("items are told once, and whole", () => {
           { id: "call_b", input: { b: 2 } }
         ]
       })
+    })
+  )
+
+  it.effect("ids that change with every event, and a call that only the response itself has", () =>
+    Effect.gen(function* () {
+      const events = conversation().filter(({ item, item_id }) => item_id !== "fc_2" && item?.id !== "fc_2")
+      const { toolCalls } = yield* foldOf(rotated(events))
+      expect(toolCalls.map(({ id }) => id)).toEqual(["call_a", "call_b"])
+    })
+  )
+
+  it.effect("ids that change with every event and no index: by the type of the item", () =>
+    Effect.gen(function* () {
+      const ofOthers = (id: string | undefined) => id !== "fc_2"
+      const events = withoutFields("output_index")(conversation())
+        .filter(({ item, item_id }) => ofOthers(item_id) && ofOthers(item?.id))
+        .map((event) =>
+          event.response
+            ? {
+                ...event,
+                response: { ...event.response, output: event.response.output.filter(({ id }) => ofOthers(id)) }
+              }
+            : event
+        )
+      const { reasoning, text, toolCalls } = yield* foldOf(rotated(events))
+      expect({ reasoning, text }).toEqual({ reasoning: "Hmm.", text: "Yes." })
+      expect(toolCalls).toMatchObject([{ id: "call_a", name: "weather", input: { a: 1 } }])
     })
   )
 

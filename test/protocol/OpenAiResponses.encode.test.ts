@@ -5,7 +5,7 @@ import * as Toolkit from "effect/ai/Toolkit"
 import * as Schema from "effect/Schema"
 import type { LlmRequest } from "effect-rill/LlmRequest"
 import * as OpenAiResponses from "effect-rill/protocol/OpenAiResponses"
-import { describeBadInput, encoding, file, toolkit } from "../support/describeEncode.ts"
+import { describeBadInput, encoding, file, toolkit, weatherTurn } from "../support/describeEncode.ts"
 
 const { body, failure } = encoding(OpenAiResponses.encode)
 
@@ -207,42 +207,24 @@ describe("messages", () => {
     ])
   })
 
-  it("tool calls and their results, with files", () =>
+  it("tool calls and their results; reasoning of other providers stays behind", () =>
+    expect(input(weatherTurn)).toEqual([
+      { role: "user", content: "Weather?" },
+      { role: "assistant", content: "Let me look." },
+      { type: "function_call", call_id: "c1", name: "weather", arguments: '{"city":"Bern"}' },
+      { type: "function_call", call_id: "c2", name: "now", arguments: "{}" },
+      { type: "function_call_output", call_id: "c1", output: '{"sky":"blue"}' },
+      { type: "function_call_output", call_id: "c2", output: "no clock" },
+      { type: "function_call_output", call_id: "c3", output: "one" },
+      { role: "assistant", content: "Blue." }
+    ]))
+
+  it("files in a tool's result, and none at all", () =>
     expect(
       input([
-        { role: "user", content: "Weather?" },
-        {
-          role: "assistant",
-          content: [
-            { type: "reasoning", text: "Of another provider." },
-            { type: "text", text: "Let me " },
-            { type: "text", text: "look." },
-            { type: "tool-call", id: "c1", name: "weather", params: { city: "Bern" } },
-            { type: "tool-call", id: "ws", name: "web_search", params: {}, providerExecuted: true },
-            {
-              type: "tool-result",
-              id: "ws",
-              name: "web_search",
-              isFailure: false,
-              result: "x",
-              providerExecuted: true
-            },
-            { type: "tool-call", id: "c2", name: "now", params: {} }
-          ]
-        },
         {
           role: "tool",
           content: [
-            { type: "tool-result", id: "c1", name: "weather", isFailure: false, result: { sky: "blue" } },
-            { type: "tool-result", id: "c2", name: "now", isFailure: true, result: "no clock" },
-            {
-              type: "tool-result",
-              id: "c3",
-              name: "now",
-              isFailure: false,
-              result: 1,
-              modelOutput: [{ type: "text", text: "one" }]
-            },
             {
               type: "tool-result",
               id: "c4",
@@ -257,17 +239,9 @@ describe("messages", () => {
             },
             { type: "tool-result", id: "c5", name: "now", isFailure: false, result: undefined }
           ]
-        },
-        { role: "assistant", content: "Blue." }
+        }
       ])
     ).toEqual([
-      { role: "user", content: "Weather?" },
-      { role: "assistant", content: "Let me look." },
-      { type: "function_call", call_id: "c1", name: "weather", arguments: '{"city":"Bern"}' },
-      { type: "function_call", call_id: "c2", name: "now", arguments: "{}" },
-      { type: "function_call_output", call_id: "c1", output: '{"sky":"blue"}' },
-      { type: "function_call_output", call_id: "c2", output: "no clock" },
-      { type: "function_call_output", call_id: "c3", output: "one" },
       {
         type: "function_call_output",
         call_id: "c4",
@@ -277,9 +251,29 @@ describe("messages", () => {
           { type: "input_file", file_id: "file-1" }
         ]
       },
-      { type: "function_call_output", call_id: "c5", output: "" },
-      { role: "assistant", content: "Blue." }
+      { type: "function_call_output", call_id: "c5", output: "" }
     ]))
+
+  it("not the tools that the provider ran", () =>
+    expect(
+      input([
+        {
+          role: "assistant",
+          content: [
+            { type: "tool-call", id: "ws", name: "web_search", params: {}, providerExecuted: true },
+            {
+              type: "tool-result",
+              id: "ws",
+              name: "web_search",
+              isFailure: false,
+              result: "x",
+              providerExecuted: true
+            },
+            { type: "text", text: "So." }
+          ]
+        }
+      ])
+    ).toEqual([{ role: "assistant", content: "So." }]))
 })
 
 describe("reasoning goes back", () => {

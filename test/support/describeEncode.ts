@@ -35,6 +35,37 @@ const Now = Tool.make("now", { success: Schema.String }).annotate(Tool.Strict, t
 /** Two tools: `weather`, and `now`, which is strict. */
 export const toolkit = Toolkit.make(Weather, Now)
 
+/** A turn of two calls, of which one has no clock, and their results: JSON, an error, what the tool gave for the model. */
+export const weatherTurn: Prompt.RawInput = [
+  { role: "user", content: "Weather?" },
+  {
+    role: "assistant",
+    content: [
+      { type: "reasoning", text: "Hm." },
+      { type: "text", text: "Let me " },
+      { type: "text", text: "look." },
+      { type: "tool-call", id: "c1", name: "weather", params: { city: "Bern" } },
+      { type: "tool-call", id: "c2", name: "now", params: {} }
+    ]
+  },
+  {
+    role: "tool",
+    content: [
+      { type: "tool-result", id: "c1", name: "weather", isFailure: false, result: { sky: "blue" } },
+      { type: "tool-result", id: "c2", name: "now", isFailure: true, result: "no clock" },
+      {
+        type: "tool-result",
+        id: "c3",
+        name: "now",
+        isFailure: false,
+        result: 1,
+        modelOutput: [{ type: "text", text: "one" }]
+      }
+    ]
+  },
+  { role: "assistant", content: "Blue." }
+]
+
 /** A user's message that is a file. */
 export const file = (mediaType: string, data: string | Uint8Array | URL = "AQID", more = {}) =>
   Prompt.fromMessages([Prompt.userMessage({ content: [Prompt.filePart({ mediaType, data, ...more })] })])
