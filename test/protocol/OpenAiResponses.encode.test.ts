@@ -207,8 +207,8 @@ describe("messages", () => {
     ])
   })
 
-  it("tool calls and their results; reasoning of other providers stays behind", () =>
-    expect(input(weatherTurn)).toEqual([
+  it.each([false, true])("tool calls and their results; reasoning of other providers stays behind: store %s", (store) =>
+    expect(input(weatherTurn, { extra: { store } })).toEqual([
       { role: "user", content: "Weather?" },
       { role: "assistant", content: "Let me look." },
       { type: "function_call", call_id: "c1", name: "weather", arguments: '{"city":"Bern"}' },
@@ -217,7 +217,8 @@ describe("messages", () => {
       { type: "function_call_output", call_id: "c2", output: "no clock" },
       { type: "function_call_output", call_id: "c3", output: "one" },
       { role: "assistant", content: "Blue." }
-    ]))
+    ])
+  )
 
   it("files in a tool's result, and none at all", () =>
     expect(
