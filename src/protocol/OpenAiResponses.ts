@@ -32,7 +32,8 @@ import * as Turn from "./Turn.ts"
  * `system` becomes `instructions`; system messages of the prompt are items where they stand. Nothing is
  * stored at the provider (`store: false`): the reasoning of models that reason is asked for encrypted,
  * and goes back with the history that `LlmResponse.toMessage` makes. A `reasoning` effort asks for a
- * summary of the reasoning too. Tools are strict only where annotated.
+ * summary of the reasoning too. Tools are strict only where annotated. For the response format `json`,
+ * OpenAI wants the word JSON in the prompt itself; in `system` it does not count.
  *
  * `extra` has the last word, except on `stream`. Its `text` and `reasoning` are laid over ours field by
  * field (`{ text: { verbosity: "low" } }` keeps the response format, `{ reasoning: { summary: null } }`

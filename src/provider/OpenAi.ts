@@ -13,7 +13,9 @@ import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
 import { Llm } from "../Llm.ts"
+import { InvalidRequest, LlmError } from "../LlmError.ts"
 import * as OpenAiChat from "../protocol/OpenAiChat.ts"
 import * as OpenAiResponses from "../protocol/OpenAiResponses.ts"
 import * as HttpProvider from "./HttpProvider.ts"
@@ -79,10 +81,26 @@ export const make = (options: Options): Effect.Effect<Llm["Service"], never, Htt
       ...options.headers
     }
   }
-  return options.api === "chat"
-    ? HttpProvider.make({ ...common, protocol: OpenAiChat.protocol, url: `${baseUrl}/chat/completions` })
-    : HttpProvider.make({ ...common, protocol: OpenAiResponses.protocol, url: `${baseUrl}/responses` })
+  const { api = "responses" } = options
+  switch (api) {
+    case "responses":
+      return HttpProvider.make({ ...common, protocol: OpenAiResponses.protocol, url: `${baseUrl}/responses` })
+    case "chat":
+      return HttpProvider.make({ ...common, protocol: OpenAiChat.protocol, url: `${baseUrl}/chat/completions` })
+    default:
+      // For callers whose types are not checked.
+      return Effect.succeed({ events: () => Stream.fail(unknownApi(api, options.model)) })
+  }
 }
+
+const unknownApi = (api: never, model: string): LlmError =>
+  new LlmError({
+    reason: new InvalidRequest({ message: `api must be "responses" or "chat", not ${JSON.stringify(api)}.` }),
+    provider: "openai",
+    model,
+    phase: "request",
+    emitted: 0
+  })
 
 /**
  * The service as a Layer.

@@ -127,6 +127,12 @@ describe("run", () => {
         feature: "seed",
         message: expect.stringContaining('`api: "chat"`')
       })
+      const options: Rill.OpenAiOptions = { api: "responses", apiKey: "sk-1", baseUrl: server.baseUrl }
+      await using mistaken = Rill.fromOpenAi("gpt-test", Object.assign(options, { api: "completions" }))
+      await expect(mistaken.run("Hello")).rejects.toMatchObject({
+        reason: "InvalidRequest",
+        message: expect.stringContaining('api must be "responses" or "chat", not "completions"')
+      })
       expect(server.requests.map(({ path }) => path)).toEqual(["/v1/chat/completions", "/v1/responses"])
     }))
 

@@ -69,17 +69,15 @@ describe("items are told once, and whole", () => {
       JSON.parse(
         JSON.stringify(events, (key, value: unknown) => (fields.includes(key) ? undefined : value))
       ) as ReadonlyArray<Event>
-  const withoutOutput = (events: ReadonlyArray<Event>) =>
-    events.map((event) => (event.response ? { ...event, response: { ...event.response, output: [] } } : event))
-  const outputWithoutReasoning = (events: ReadonlyArray<Event>) =>
-    events.map((event) =>
-      event.response
-        ? {
-            ...event,
-            response: { ...event.response, output: event.response.output.filter((i) => i.type !== "reasoning") }
-          }
-        : event
-    )
+  type Outputs = NonNullable<Event["response"]>["output"]
+  const withOutput =
+    (change: (output: Outputs) => Outputs) =>
+    (events: ReadonlyArray<Event>): ReadonlyArray<Event> =>
+      events.map((event) =>
+        event.response ? { ...event, response: { ...event.response, output: change(event.response.output) } } : event
+      )
+  const withoutOutput = withOutput(() => [])
+  const outputWithoutReasoning = withOutput((output) => output.filter(({ type }) => type !== "reasoning"))
 
   const changes: ReadonlyArray<readonly [string, (events: ReadonlyArray<Event>) => ReadonlyArray<Event>]> = [
     ["as it is", (events) => events],
@@ -146,17 +144,10 @@ describe("items are told once, and whole", () => {
 
   it.effect("ids that change with every event and no index: by the type of the item", () =>
     Effect.gen(function* () {
-      const ofOthers = (id: string | undefined) => id !== "fc_2"
-      const events = withoutFields("output_index")(conversation())
-        .filter(({ item, item_id }) => ofOthers(item_id) && ofOthers(item?.id))
-        .map((event) =>
-          event.response
-            ? {
-                ...event,
-                response: { ...event.response, output: event.response.output.filter(({ id }) => ofOthers(id)) }
-              }
-            : event
-        )
+      const withoutCall = withOutput((output) => output.filter(({ id }) => id !== "fc_2"))
+      const events = withoutFields("output_index")(withoutCall(conversation())).filter(
+        ({ item, item_id }) => item_id !== "fc_2" && item?.id !== "fc_2"
+      )
       const { reasoning, text, toolCalls } = yield* foldOf(rotated(events))
       expect({ reasoning, text }).toEqual({ reasoning: "Hmm.", text: "Yes." })
       expect(toolCalls).toMatchObject([{ id: "call_a", name: "weather", input: { a: 1 } }])
