@@ -17,6 +17,7 @@ import * as LlmResponse from "effect-rill/LlmResponse"
 import * as OpenAi from "effect-rill/provider/OpenAi"
 import type { Dialect, Turn } from "effect-rill/testing/Dialect"
 import * as OpenAiChat from "effect-rill/testing/dialect/OpenAiChat"
+import * as OpenAiResponses from "effect-rill/testing/dialect/OpenAiResponses"
 import * as FaultyWire from "effect-rill/testing/FaultyWire"
 import * as EventStream from "effect-rill/wire/EventStream"
 import { afterAll } from "vitest"
@@ -27,7 +28,8 @@ type Make = Effect.Effect<Llm.Llm["Service"], never, HttpClient.HttpClient>
 const apiKey = Redacted.make("sk-faults-0123456789")
 
 const protocols: ReadonlyArray<readonly [string, Make, Dialect]> = [
-  ["openai-chat", OpenAi.make({ model: "model-1", apiKey }), OpenAiChat.dialect]
+  ["openai-chat", OpenAi.make({ model: "model-1", apiKey, api: "chat" }), OpenAiChat.dialect],
+  ["openai-responses", OpenAi.make({ model: "model-1", apiKey, api: "responses" }), OpenAiResponses.dialect]
 ]
 
 const turns: ReadonlyArray<readonly [string, Turn]> = [

@@ -59,7 +59,7 @@ export const encode = (
       reasoning_effort: request.reasoning,
       tools: tools.length === 0 ? undefined : tools.map((tool) => ({ type: "function", function: tool })),
       tool_choice: choice,
-      response_format: encodeResponseFormat(request.responseFormat),
+      response_format: yield* encodeResponseFormat(request.responseFormat),
       stream_options: { include_usage: true },
       ...request.extra,
       stream: true
@@ -156,12 +156,12 @@ const audioFormats: Readonly<Record<string, string>> = {
   "audio/mpeg": "mp3"
 }
 
-const encodeResponseFormat = (format: LlmRequest.ResponseFormat | undefined): unknown => {
-  const answer = OpenAiRequest.answerFormat(format)
-  if (answer?.type !== "json_schema") return answer
-  const { type, ...schema } = answer
-  return { type, json_schema: schema }
-}
+const encodeResponseFormat = (format: LlmRequest.ResponseFormat | undefined): Encoded<unknown> =>
+  Result.map(OpenAiRequest.answerFormat(format), (answer) => {
+    if (answer?.type !== "json_schema") return answer
+    const { type, ...schema } = answer
+    return { type, json_schema: schema }
+  })
 
 const unsupported = (feature: string) =>
   Result.fail(

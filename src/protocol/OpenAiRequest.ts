@@ -104,11 +104,13 @@ export const functionTools = (
   for (const tool of Object.values(toolkit?.tools ?? {})) {
     if (Tool.isProviderDefined(tool)) return unsupported(`the provider's own tool ${tool.name}`)
     const strict = Tool.getStrictMode(tool)
-    const parameters =
+    const parameters = inJsonSchema(`the input of the tool ${tool.name}`, () =>
       strict === true
         ? Tool.getJsonSchema(tool, { transformer: OpenAiStructuredOutput.toCodecOpenAI })
         : Tool.getJsonSchema(tool)
-    tools.push({ name: tool.name, description: Tool.getDescription(tool), parameters, strict })
+    )
+    if (Result.isFailure(parameters)) return Result.fail(parameters.failure)
+    tools.push({ name: tool.name, description: Tool.getDescription(tool), parameters: parameters.success, strict })
   }
   return Result.succeed(tools)
 }
@@ -166,16 +168,28 @@ export type AnswerFormat =
  * @category encoding
  * @since 0.1.0
  */
-export const answerFormat = (format: LlmRequest.ResponseFormat | undefined): AnswerFormat | undefined => {
-  if (format === undefined) return undefined
-  if (format.type === "text") return { type: "text" }
-  if (format.type === "json") return { type: "json_object" }
-  const strict = format.strict ?? true
-  const schema = Schema.isSchema(format.schema)
-    ? Tool.getJsonSchemaFromSchema(format.schema, strict ? { transformer: OpenAiStructuredOutput.toCodecOpenAI } : {})
-    : format.schema
-  return { type: "json_schema", name: format.name ?? "response", description: format.description, schema, strict }
+export const answerFormat = (format: LlmRequest.ResponseFormat | undefined): Encoded<AnswerFormat | undefined> => {
+  if (format === undefined) return Result.succeed(undefined)
+  if (format.type === "text") return Result.succeed({ type: "text" })
+  if (format.type === "json") return Result.succeed({ type: "json_object" })
+  const { description, name = "response", schema, strict = true } = format
+  const inJson = Schema.isSchema(schema)
+    ? inJsonSchema("responseFormat", () =>
+        Tool.getJsonSchemaFromSchema(schema, strict ? { transformer: OpenAiStructuredOutput.toCodecOpenAI } : {})
+      )
+    : Result.succeed(schema)
+  return Result.map(inJson, (schema) => ({ type: "json_schema", name, description, schema, strict }))
 }
+
+/** `effect/ai` throws where a schema has no such form: a date, or, where it is enforced, a root that is no object. */
+const inJsonSchema = (what: string, convert: () => JsonSchema.JsonSchema): Encoded<JsonSchema.JsonSchema> =>
+  Result.try({
+    try: convert,
+    catch: (error) =>
+      new InvalidRequest({
+        message: `${what} has no JSON Schema that OpenAI takes: ${error instanceof Error ? error.message : String(error)}. Use a struct of types that JSON has${what === "responseFormat" ? ", or `Llm.object`, which wraps what is none" : ""}.`
+      })
+  })
 
 /**
  * The result of a tool as text: what the tool gave for the model, else the result itself, as JSON

@@ -64,7 +64,7 @@ export const encode = (
       one: (name) => ({ type: "function", name }),
       some: (allowed) => ({ type: "allowed_tools", ...allowed })
     })
-    const format = OpenAiRequest.answerFormat(request.responseFormat)
+    const format = yield* OpenAiRequest.answerFormat(request.responseFormat)
     const reasoning = over(encodeReasoning(request.reasoning), request.extra, "reasoning")
     const body: Body = {
       model: name,

@@ -32,6 +32,12 @@ const Weather = Tool.make("weather", {
 })
 const Now = Tool.make("now", { success: Schema.String }).annotate(Tool.Strict, true)
 
+/** Its input is one of two, which OpenAI does not enforce at the root. */
+const Either = Tool.make("either", {
+  parameters: Schema.Union([Schema.Struct({ a: Schema.String }), Schema.Struct({ b: Schema.String })]),
+  success: Schema.String
+}).annotate(Tool.Strict, true)
+
 /** Two tools: `weather`, and `now`, which is strict. */
 export const toolkit = Toolkit.make(Weather, Now)
 
@@ -88,7 +94,12 @@ export const describeBadInput = (encode: Encode) => {
       [{ prompt: undefined }, /the prompt must be/],
       [{ prompt: 7 }, /the prompt must be/],
       [{ prompt: [{ role: "robot", content: "secret words" }] }, /role/],
-      [{ prompt: "Hi", toolkit, toolChoice: { tool: "nowt" } }, /nowt/]
+      [{ prompt: "Hi", toolkit, toolChoice: { tool: "nowt" } }, /nowt/],
+      [
+        { prompt: "Hi", responseFormat: { type: "json-schema", schema: Schema.Array(Schema.String) } },
+        /responseFormat has no JSON Schema .*Llm\.object/
+      ],
+      [{ prompt: "Hi", toolkit: Toolkit.make(Either) }, /the input of the tool either has no JSON Schema/]
     ])("InvalidRequest: %j", (request, message) => {
       const error = failure(request)
       expect(error._tag).toBe("InvalidRequest")

@@ -75,7 +75,9 @@ const withEnv = (env: Record<string, string>) => ConfigProvider.layer(ConfigProv
 const machine = withEnv({})
 
 const model = <E, R>(server: { readonly baseUrl: string }, client: Layer.Layer<HttpClient.HttpClient, E, R>) =>
-  OpenAi.layer({ model: "gpt-test", apiKey: Redacted.make(key), baseUrl: server.baseUrl }).pipe(Layer.provide(client))
+  OpenAi.layer({ model: "gpt-test", api: "chat", apiKey: Redacted.make(key), baseUrl: server.baseUrl }).pipe(
+    Layer.provide(client)
+  )
 
 const ask = (prompt: string) =>
   Effect.suspend(() => {
@@ -481,6 +483,7 @@ describe("Cassette", () => {
         assert.notInclude(yield* read(path), "Ann")
         const other = OpenAi.layer({
           model: "gpt-test",
+          api: "chat",
           apiKey: Redacted.make("none"),
           baseUrl: server.baseUrl
         }).pipe(Layer.provide(Cassette.replay(path, options)))

@@ -245,7 +245,7 @@ describe("under a provider", () => {
       const once = (seed: number) =>
         Effect.provide(
           trace,
-          OpenAi.layer({ model: "gpt-test", apiKey: Redacted.make("sk-0123456789") }).pipe(
+          OpenAi.layer({ model: "gpt-test", api: "chat", apiKey: Redacted.make("sk-0123456789") }).pipe(
             Layer.provideMerge(FaultyWire.layer([FaultyWire.cutBySeed(exchange, seed)]))
           )
         )

@@ -11,7 +11,7 @@ import { describe, expect, it, vi } from "vitest"
 const whole = "a whole answer succeeds, with its text as it was sent"
 const refusal = "a refusal fails the text view, with the model's words"
 
-const make = OpenAi.make({ model: "model-1" })
+const make = OpenAi.make({ model: "model-1", api: "chat" })
 
 /** Says the text alone. */
 const dialect: Dialect = {
