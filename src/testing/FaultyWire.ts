@@ -316,11 +316,10 @@ export const make = (
           open--
           record(what)
         }
-        const close = Effect.sync(() => end("Closed"))
         record("Requested")
         open++
         signal.addEventListener("abort", () => end("Closed"), { once: true })
-        return Effect.onInterrupt(answer(request, exchange, record, end, close), () => close)
+        return answer(request, exchange, record, end)
       })
     )
     return {
@@ -356,8 +355,7 @@ const answer = Effect.fnUntraced(function* (
   request: HttpClientRequest.HttpClientRequest,
   exchange: Exchange,
   record: (what: Trace["what"], bytes?: number) => void,
-  end: (what: "Ended" | "Reset") => void,
-  close: Effect.Effect<void>
+  end: (what: "Ended" | "Reset" | "Closed") => void
 ): Effect.fn.Return<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError> {
   let next = 0
   for (let step = exchange[next]; step?._tag === "Pause"; step = exchange[++next]) yield* Effect.sleep(step.duration)
@@ -411,7 +409,10 @@ const answer = Effect.fnUntraced(function* (
   const response = StreamResponse.make(request, {
     status: head.status,
     headers: Headers.fromInput(head.headers),
-    body: Stream.ensuring(Stream.fromPull(Effect.succeed(pull)), close)
+    body: Stream.ensuring(
+      Stream.fromPull(Effect.succeed(pull)),
+      Effect.sync(() => end("Closed"))
+    )
   })
   return response
 })

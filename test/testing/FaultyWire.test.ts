@@ -183,9 +183,10 @@ describe("a wire", () => {
 
   it.effect("dies of a request that its script does not have, and of a status in the middle", () =>
     Effect.gen(function* () {
-      const { client } = yield* FaultyWire.make([])
+      const { client } = yield* FaultyWire.make([[chunk("one")]])
+      yield* client.execute(get)
       const exit = yield* Effect.exit(client.execute(get))
-      expect(Exit.isFailure(exit) && Cause.pretty(exit.cause)).toContain("request 1, and its script has 0")
+      expect(Exit.isFailure(exit) && Cause.pretty(exit.cause)).toContain("request 2, and its script has 1")
       const { fiber } = yield* read([chunk("one"), status(200)])
       const second = yield* Fiber.await(fiber)
       expect(Exit.isFailure(second) && Cause.pretty(second.cause)).toContain("a status after the head")
@@ -205,6 +206,7 @@ describe("cuts", () => {
     expect(sizes(FaultyWire.cutEvery(exchange, 3))).toEqual(["Status", 3, 3, 1, "Pause", 2, "Eof"])
     expect(sizes(FaultyWire.cutEvery(exchange, Infinity))).toEqual(["Status", 7, "Pause", 2, "Eof"])
     expect(sizes(FaultyWire.cutAt(exchange, 5))).toEqual(["Status", 5, 2, "Pause", 2, "Eof"])
+    expect(sizes(FaultyWire.cutAt(exchange, 1))).toEqual(["Status", 1, 6, "Pause", 2, "Eof"])
     expect(sizes(FaultyWire.cutAt(exchange, 0))).toEqual(["Status", 7, "Pause", 2, "Eof"])
     expect(sizes(FaultyWire.cutAt(exchange, 7))).toEqual(["Status", 7, "Pause", 2, "Eof"])
     for (let seed = 0; seed < 50; seed++) {
