@@ -7,6 +7,7 @@
  * @since 0.1.0
  */
 export * as Callbacks from "./policy/Callbacks.ts"
+export * as Google from "./provider/Google.ts"
 export * as Llm from "./Llm.ts"
 export * as LlmError from "./LlmError.ts"
 export * as LlmEvent from "./LlmEvent.ts"
