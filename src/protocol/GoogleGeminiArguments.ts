@@ -41,7 +41,7 @@ export class Arguments {
         this.written.push(text)
         return text
       }
-      this.tree = JSON.parse(this.written.join("") + this.closing(0))
+      this.tree = this.written.length === 0 ? {} : JSON.parse(this.written.join("") + this.closing(0))
     }
     return set(this.tree, path, value) ? "" : undefined
   }
