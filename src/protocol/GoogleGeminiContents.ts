@@ -41,7 +41,7 @@ export const encode = (messages: ReadonlyArray<Prompt.Message>, signed: boolean)
     }
     const answerCalls = function* () {
       const parts: Array<Body> = []
-      for (const result of calls.sort(results)) parts.push(yield* encodeResult(result, calls.idOf(result.id)))
+      for (const result of calls.inOrder(results)) parts.push(yield* encodeResult(result, calls.idOf(result.id)))
       results = []
       turn("user", parts)
     }
@@ -76,7 +76,7 @@ class Calls {
     return this.ids.get(id)
   }
 
-  sort(results: ReadonlyArray<Prompt.ToolResultPart>): ReadonlyArray<Prompt.ToolResultPart> {
+  inOrder(results: ReadonlyArray<Prompt.ToolResultPart>): ReadonlyArray<Prompt.ToolResultPart> {
     const place = ({ id }: Prompt.ToolResultPart) => this.places.get(id) ?? Number.MAX_SAFE_INTEGER
     return results.toSorted((a, b) => place(a) - place(b))
   }

@@ -38,9 +38,13 @@ import type { EncodedRequest } from "./Protocol.ts"
  *   | `high`    | 24576                            | `HIGH`                     |
  *   | `xhigh`   | 32768 of 2.5 Pro, else 24576     | `HIGH`                     |
  *
- * `extra` has the last word. Its `generationConfig`, with the `thinkingConfig` in it, and its `toolConfig`
- * are laid over ours field by field; its `tools`, such as `[{ googleSearch: {} }]`, are added to ours.
- * A cache is named there too: `extra: { cachedContent: "cachedContents/…" }`.
+ * `extra` has the last word. Its `generationConfig` and the `thinkingConfig` in it, and its `toolConfig` and
+ * the `functionCallingConfig` in it, are laid over ours field by field; its `tools`, such as
+ * `[{ googleSearch: {} }]`, are added to ours. What is asked for there alone:
+ *
+ * - a cache: `{ cachedContent: "cachedContents/…" }`
+ * - tool calls in pieces, of Vertex AI: `{ toolConfig: { functionCallingConfig: { streamFunctionCallArguments: true } } }`
+ * - tool calls held to their schema: `{ toolConfig: { functionCallingConfig: { mode: "VALIDATED" } } }`
  *
  * Provider options are read under `google`: `videoMetadata` and `mediaResolution` of a file; and of answers,
  * as they came, `thoughtSignature` and `signedText` of reasoning, `thoughtSignature` and `id` of a tool call.
@@ -66,7 +70,7 @@ export const encode = (
     const body: Body = {
       contents: yield* Contents.encode(prompt, /gemini/.test(name) && !(generation(name) < 3)),
       systemInstruction: instructions.length === 0 ? undefined : { parts: instructions },
-      generationConfig: configure(
+      generationConfig: nested(
         {
           temperature: request.temperature,
           maxOutputTokens: request.maxTokens,
@@ -78,10 +82,11 @@ export const encode = (
           ...format,
           thinkingConfig
         },
-        generationConfig
+        generationConfig,
+        "thinkingConfig"
       ),
       tools: add(tools, more),
-      toolConfig: over(choice && { functionCallingConfig: choice }, toolConfig),
+      toolConfig: nested({ functionCallingConfig: choice }, toolConfig, "functionCallingConfig"),
       ...extra
     }
     return { body, inputCharacters: LlmRequest.countCharacters(prompt) }
@@ -91,19 +96,15 @@ export const encode = (
 // extra
 // -----------------------------------------------------------------------------
 
-/** Lays fields over ours; what is no object replaces them. */
-const over = (ours: Json | undefined, theirs: unknown): unknown =>
-  theirs === undefined ? ours : isRecord(theirs) ? { ...ours, ...theirs } : theirs
-
-const configure = (ours: Json, theirs: unknown): unknown => {
+/** Lays fields over ours, and those of one field over those of ours; what is no object replaces them. */
+const nested = (ours: Json, theirs: unknown, field: string): unknown => {
   if (theirs !== undefined && !isRecord(theirs)) return theirs
-  const thinkingConfig = over(
-    isRecord(ours["thinkingConfig"]) ? ours["thinkingConfig"] : undefined,
-    theirs?.["thinkingConfig"]
-  )
-  const config = { ...ours, ...theirs, thinkingConfig }
-  return Object.values(config).some((value) => value !== undefined) ? config : undefined
+  const all = { ...ours, ...theirs, [field]: over(ours[field], theirs?.[field]) }
+  return Object.values(all).some((value) => value !== undefined) ? all : undefined
 }
+
+const over = (ours: unknown, theirs: unknown): unknown =>
+  theirs === undefined ? ours : isRecord(ours) && isRecord(theirs) ? { ...ours, ...theirs } : theirs
 
 const add = (functions: ReadonlyArray<OpenAiRequest.FunctionTool>, more: unknown): unknown => {
   if (more !== undefined && !Array.isArray(more)) return more
