@@ -279,6 +279,11 @@ describe("usage", () => {
         chunk({ candidates: [], usageMetadata: { trafficType: "ON_DEMAND" } })
       ])
       expect(error?.usage?.source).toBe("estimated")
+      const { events } = yield* decodeBytes(GoogleGemini.protocol, [
+        chunk({ candidates: [{ finishReason: "STOP" }], usageMetadata: { promptTokenCount: 5 } }),
+        chunk({ candidates: [], usageMetadata: { trafficType: "ON_DEMAND" } })
+      ])
+      expect(events.at(-1)).toMatchObject({ usage: { source: "exact", inputTokens: 5 } })
     })
   )
 })
@@ -290,6 +295,7 @@ it.effect("sources are told once", () =>
       { sourceType: "document", url: "gs://bucket/b.pdf", title: "B" },
       { sourceType: "url", url: "https://maps.example.com/c", title: "C" },
       { sourceType: "url", url: "https://example.com/d" },
+      { sourceType: "url", url: "https://example.com/e0" },
       { sourceType: "url", url: "https://example.com/e" },
       { sourceType: "url", url: "https://example.com/f", title: "F" }
     ])

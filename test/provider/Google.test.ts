@@ -295,6 +295,12 @@ describe("errors with a status", () => {
       "RateLimited",
       true
     ],
+    [
+      429,
+      { status: "RESOURCE_EXHAUSTED", message: "Quota exceeded for input token count, limit: 1000000" },
+      "RateLimited",
+      true
+    ],
     [499, { status: "CANCELLED", message: "x" }, "ProviderFailed", true],
     [500, { status: "INTERNAL", message: "x" }, "ProviderFailed", true],
     [503, { status: "UNAVAILABLE", message: "The model is overloaded." }, "Overloaded", true],
@@ -330,6 +336,7 @@ describe("errors with a status", () => {
     [{ ...exhausted, details: [retry("34.07s")] }, {}, 34_070],
     [{ ...exhausted, details: [quota("PerMinute"), retry("48s")] }, { "retry-after": "9" }, 48_000],
     [{ ...exhausted, details: [retry("0s")] }, {}, 0],
+    [{ ...exhausted, details: [retry("16.1s")] }, {}, 16_100],
     [{ ...exhausted, message: "Please retry in 48.9399s." }, {}, 48_940],
     [{ status: "UNAVAILABLE", message: "x", details: [retry("1.5s")] }, {}, 1500],
     [{ ...exhausted, details: [retry("soon")] }, { "retry-after": "9" }, 9000],
