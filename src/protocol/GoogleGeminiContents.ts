@@ -11,7 +11,7 @@ import * as Base64 from "effect/encoding/Base64"
 import * as Result from "effect/Result"
 import { InvalidRequest } from "../LlmError.ts"
 import { isRecord } from "./Json.ts"
-import type { Body, Encoded } from "./OpenAiRequest.ts"
+import type { Body, Encoded } from "./RequestParts.ts"
 
 /**
  * What Gemini says in place of a signature of its own, of calls that it has not made:

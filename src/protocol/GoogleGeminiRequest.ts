@@ -12,9 +12,9 @@ import { type InvalidRequest, Unsupported } from "../LlmError.ts"
 import * as LlmRequest from "../LlmRequest.ts"
 import * as Contents from "./GoogleGeminiContents.ts"
 import { isRecord, type Json } from "./Json.ts"
-import * as OpenAiRequest from "./OpenAiRequest.ts"
-import type { Body, Encoded } from "./OpenAiRequest.ts"
 import type { EncodedRequest } from "./Protocol.ts"
+import * as RequestParts from "./RequestParts.ts"
+import type { Body, Encoded } from "./RequestParts.ts"
 
 /**
  * The body of a request.
@@ -63,9 +63,11 @@ export const encode = (
     const name = request.model ?? model
     const { generationConfig, toolConfig, tools: more, ...extra } = request.extra ?? {}
     const instructions = prompt.flatMap((message) => (message.role === "system" ? [{ text: message.content }] : []))
-    const declared = yield* declarations(request)
-    const { choice, tools } = choose(yield* OpenAiRequest.toolChoice(request.toolChoice, declared), declared)
-    const format = encodeFormat(request.responseFormat)
+    const declared = yield* RequestParts.functionTools(request.toolkit, (tool) =>
+      unsupported(tool, "give it in `extra.tools` as Google documents it")
+    )
+    const { choice, tools } = choose(yield* RequestParts.toolChoice(request.toolChoice, declared), declared)
+    const format = yield* encodeFormat(request.responseFormat)
     const thinkingConfig = yield* encodeThinking(request.reasoning, name)
     const body: Body = {
       contents: yield* Contents.encode(prompt, /gemini/.test(name) && !(generation(name) < 3)),
@@ -106,7 +108,7 @@ const nested = (ours: Json, theirs: unknown, field: string): unknown => {
 const over = (ours: unknown, theirs: unknown): unknown =>
   theirs === undefined ? ours : isRecord(ours) && isRecord(theirs) ? { ...ours, ...theirs } : theirs
 
-const add = (functions: ReadonlyArray<OpenAiRequest.FunctionTool>, more: unknown): unknown => {
+const add = (functions: ReadonlyArray<RequestParts.FunctionTool>, more: unknown): unknown => {
   if (more !== undefined && !Array.isArray(more)) return more
   const functionDeclarations = functions.map(({ description, name, parameters }) => ({
     name,
@@ -124,19 +126,7 @@ const add = (functions: ReadonlyArray<OpenAiRequest.FunctionTool>, more: unknown
 // tools
 // -----------------------------------------------------------------------------
 
-const declarations = ({ toolkit }: LlmRequest.LlmRequest): Encoded<ReadonlyArray<OpenAiRequest.FunctionTool>> => {
-  const tools: Array<OpenAiRequest.FunctionTool> = []
-  for (const tool of Object.values(toolkit?.tools ?? {})) {
-    if (Tool.isProviderDefined(tool)) {
-      return unsupported(`the provider's own tool ${tool.name}`, "give it in `extra.tools` as Google documents it")
-    }
-    const description = Tool.getDescription(tool)
-    tools.push({ name: tool.name, description, parameters: Tool.getJsonSchema(tool), strict: undefined })
-  }
-  return Result.succeed(tools)
-}
-
-const choose = (choice: OpenAiRequest.Choice, tools: ReadonlyArray<OpenAiRequest.FunctionTool>) => {
+const choose = (choice: RequestParts.Choice, tools: ReadonlyArray<RequestParts.FunctionTool>) => {
   switch (choice.kind) {
     case "mode":
       return { tools, choice: choice.mode && { mode: modes[choice.mode] } }
@@ -156,20 +146,22 @@ const modes = { auto: "AUTO", none: "NONE", required: "ANY" } as const
 // the answer
 // -----------------------------------------------------------------------------
 
-const encodeFormat = (format: LlmRequest.ResponseFormat | undefined): Json => {
-  if (format === undefined || format.type === "text") return {}
+const encodeFormat = (format: LlmRequest.ResponseFormat | undefined): Encoded<Json> => {
+  if (format === undefined || format.type === "text") return Result.succeed({})
   const responseMimeType = "application/json"
-  if (format.type === "json") return { responseMimeType }
-  const schema = Schema.isSchema(format.schema) ? Tool.getJsonSchemaFromSchema(format.schema) : format.schema
-  const { description, name: title } = format
-  return {
+  if (format.type === "json") return Result.succeed({ responseMimeType })
+  const { description, name: title, schema } = format
+  const inJson = Schema.isSchema(schema)
+    ? RequestParts.jsonSchema("responseFormat", () => Tool.getJsonSchemaFromSchema(schema))
+    : Result.succeed(schema)
+  return Result.map(inJson, (schema) => ({
     responseMimeType,
     responseJsonSchema: {
       ...(title === undefined ? undefined : { title }),
       ...(description === undefined ? undefined : { description }),
       ...schema
     }
-  }
+  }))
 }
 
 /** The number in a model's name, such as 2.5; `NaN` where it has none, as in `gemini-flash-latest`. */
