@@ -14,9 +14,11 @@ import * as Llm from "effect-rill/Llm"
 import type { LlmError, Phase, Reason } from "effect-rill/LlmError"
 import type { LlmEvent } from "effect-rill/LlmEvent"
 import * as LlmResponse from "effect-rill/LlmResponse"
+import * as Anthropic from "effect-rill/provider/Anthropic"
 import * as Google from "effect-rill/provider/Google"
 import * as OpenAi from "effect-rill/provider/OpenAi"
 import type { Dialect, Turn } from "effect-rill/testing/Dialect"
+import * as AnthropicMessages from "effect-rill/testing/dialect/AnthropicMessages"
 import * as GoogleGemini from "effect-rill/testing/dialect/GoogleGemini"
 import * as OpenAiChat from "effect-rill/testing/dialect/OpenAiChat"
 import * as OpenAiResponses from "effect-rill/testing/dialect/OpenAiResponses"
@@ -32,6 +34,7 @@ const apiKey = Redacted.make("sk-faults-0123456789")
 const protocols: ReadonlyArray<readonly [string, Make, Dialect]> = [
   ["openai-chat", OpenAi.make({ model: "model-1", apiKey, api: "chat" }), OpenAiChat.dialect],
   ["openai-responses", OpenAi.make({ model: "model-1", apiKey, api: "responses" }), OpenAiResponses.dialect],
+  ["anthropic-messages", Anthropic.make({ model: "model-1", apiKey }), AnthropicMessages.dialect],
   ["google-gemini", Google.make({ model: "model-1", apiKey }), GoogleGemini.dialect]
 ]
 

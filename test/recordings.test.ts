@@ -7,6 +7,7 @@ import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as LlmResponse from "effect-rill/LlmResponse"
 import * as GoogleGemini from "effect-rill/protocol/GoogleGemini"
+import * as AnthropicMessages from "effect-rill/protocol/AnthropicMessages"
 import * as OpenAiChat from "effect-rill/protocol/OpenAiChat"
 import * as OpenAiResponses from "effect-rill/protocol/OpenAiResponses"
 import type { Protocol } from "effect-rill/protocol/Protocol"
@@ -16,7 +17,11 @@ import { cuts, decodeBytes, type Outcome } from "./support/decodeBytes.ts"
 
 const folder = process.env["RILL_RECORDINGS"] ?? ""
 
+/** Protocols that tell each page that is cited once. */
+const citing: ReadonlySet<string> = new Set(["anthropic"])
+
 interface Expected {
+  readonly provider: string
   readonly text: string
   readonly reasoning?: string
   readonly refusal?: string
@@ -54,9 +59,14 @@ const check = (provider: string, outcome: Outcome, expected: Expected) => {
   const reason = expected.toolCalls.length > 0 ? "tool-calls" : (expected.finishReason ?? "other")
   expect(response.finishReason).toBe(reason)
   expect(response.rawReason).toBe(expected.finishReasonRaw ?? undefined)
+  if (citing.has(expected.provider)) {
+    const pages = response.sources.flatMap(({ url }) => url ?? [])
+    expect(new Set(pages)).toEqual(new Set(expected.sources?.map(({ url }) => url)))
+    expect(pages.length).toBe(new Set(pages).size)
+  }
   if (expected.usage === null) expect(response.usage.source).toBe("estimated")
   else {
-    const { candidatesTokens: _, totalTokens: __, ...usage } = expected.usage
+    const { candidatesTokens: _, inputTokensWithCache: __, totalTokens: ___, ...usage } = expected.usage
     expect(response.usage).toMatchObject({ source: "exact", ...usage })
   }
 }
@@ -102,6 +112,7 @@ describe.runIf(folder !== "")("recordings", () => {
   decodes("openai-compatible", OpenAiChat.protocol)
   decodes("openai-responses", OpenAiResponses.protocol)
   decodes("gemini", GoogleGemini.protocol)
+  decodes("anthropic", AnthropicMessages.protocol)
 })
 
 it.runIf(folder === "")("recordings: not run, since RILL_RECORDINGS names no folder", () => {
