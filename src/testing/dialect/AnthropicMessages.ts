@@ -40,6 +40,8 @@ const stopReasons: Readonly<Record<Turn["finish"], string>> = {
   "content-filter": "refusal"
 }
 
+const explained = (explanation: string) => ({ type: "refusal", category: null, explanation })
+
 const message = (usage: unknown) => ({
   id: "msg_1",
   type: "message",
@@ -52,8 +54,8 @@ const message = (usage: unknown) => ({
 })
 
 /**
- * The dialect of `protocol/AnthropicMessages`, and of the servers that speak the same. Its refusals are a
- * finish reason; they have no words that come in pieces.
+ * The dialect of `protocol/AnthropicMessages`, and of the servers that speak the same. The words of a
+ * refusal come whole, with the finish reason.
  *
  * @category dialects
  * @since 0.1.0
@@ -61,16 +63,19 @@ const message = (usage: unknown) => ({
 export const dialect: Dialect = {
   contentType: "text/event-stream; charset=utf-8",
   answer: ({ finish, parts, usage }) => {
-    if (parts.some((part) => part.type === "refusal")) return undefined
+    const refusal = parts.find((part) => part.type === "refusal")
     const input = usage && { input_tokens: usage.inputTokens }
     return {
       frames: [
         frame({ type: "message_start", message: message(input && { ...input, output_tokens: 1 }) }),
-        ...parts.flatMap(tell)
+        ...parts.filter((part) => part !== refusal).flatMap(tell)
       ],
       semanticEnd: frame({
         type: "message_delta",
-        delta: { stop_reason: stopReasons[finish], stop_sequence: null },
+        delta:
+          refusal === undefined
+            ? { stop_reason: stopReasons[finish], stop_sequence: null }
+            : { stop_reason: "refusal", stop_sequence: null, stop_details: explained(refusal.deltas.join("")) },
         ...(usage === undefined ? undefined : { usage: { ...input, output_tokens: usage.outputTokens } })
       }),
       wireEnd: frame({ type: "message_stop" })
