@@ -20,8 +20,8 @@ import * as Settings from "./AnthropicMessagesSettings.ts"
 import * as Models from "./AnthropicModels.ts"
 import { fromHttpFailure, fromReport, notOfThisProtocol, readReport } from "./HttpError.ts"
 import { isPresent, isRecord, type Json, records, text } from "./Json.ts"
-import * as OpenAiRequest from "./OpenAiRequest.ts"
-import type { Body } from "./OpenAiRequest.ts"
+import * as RequestParts from "./RequestParts.ts"
+import type { Body } from "./RequestParts.ts"
 import type { EncodedRequest, Protocol } from "./Protocol.ts"
 import * as Turn from "./Turn.ts"
 
@@ -106,7 +106,7 @@ export const encode = (
     const format = yield* Settings.format(request.responseFormat)
     const effort = reasoning?.effort
     const tools = yield* Settings.tools(request.toolkit)
-    const choice = yield* OpenAiRequest.toolChoice(request.toolChoice, tools)
+    const choice = yield* RequestParts.toolChoice(request.toolChoice, tools)
     const sent = choice.kind === "some" ? tools.filter((tool) => choice.names.includes(tool.name)) : tools
     const allTools = added(sent.map(Settings.toBody), more)
     const body: Body = {

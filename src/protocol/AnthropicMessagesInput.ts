@@ -11,7 +11,7 @@ import * as Base64 from "effect/encoding/Base64"
 import * as Result from "effect/Result"
 import { Unsupported } from "../LlmError.ts"
 import { isRecord, records } from "./Json.ts"
-import { type Body, type Encoded, resultText } from "./OpenAiRequest.ts"
+import { type Body, type Encoded, resultText } from "./RequestParts.ts"
 
 /**
  * A conversation as the body has it.

@@ -15,7 +15,8 @@ import { unsupported } from "./AnthropicMessagesInput.ts"
 import * as Models from "./AnthropicModels.ts"
 import { enforced } from "./AnthropicSchema.ts"
 import type { Json } from "./Json.ts"
-import type { Body, Choice, Encoded, FunctionTool } from "./OpenAiRequest.ts"
+import * as RequestParts from "./RequestParts.ts"
+import type { Body, Choice, Encoded, FunctionTool } from "./RequestParts.ts"
 
 /**
  * A mark on a tool: Anthropic's prompt cache holds the tools up to and including it. `true` is for the
@@ -101,8 +102,11 @@ export const format = (asked: LlmRequest.ResponseFormat | undefined): Encoded<Js
       'name all of its fields, or ask for the JSON in the prompt, with `responseFormat: { type: "text" }`'
     )
   }
-  const schema = Schema.isSchema(asked.schema) ? Tool.getJsonSchemaFromSchema(asked.schema) : asked.schema
-  return Result.succeed({ type: "json_schema", schema: enforced(schema) })
+  const { schema } = asked
+  const inJson = Schema.isSchema(schema)
+    ? RequestParts.jsonSchema("responseFormat", () => Tool.getJsonSchemaFromSchema(schema))
+    : Result.succeed(schema)
+  return Result.map(inJson, (schema) => ({ type: "json_schema", schema: enforced(schema) }))
 }
 
 /**
@@ -121,22 +125,22 @@ export interface MarkedTool extends FunctionTool {
  * @category encoding
  * @since 0.1.0
  */
-export const tools = (toolkit: Toolkit.Any | undefined): Encoded<ReadonlyArray<MarkedTool>> => {
-  const all: Array<MarkedTool> = []
-  for (const tool of Object.values(toolkit?.tools ?? {})) {
-    if (Tool.isProviderDefined(tool)) {
-      return unsupported(`the provider's own tool ${tool.name}`, "give it in `extra.tools` as Anthropic documents it")
+export const tools = (toolkit: Toolkit.Any | undefined): Encoded<ReadonlyArray<MarkedTool>> =>
+  Result.map(
+    RequestParts.functionTools(toolkit, (tool) =>
+      unsupported(tool, "give it in `extra.tools` as Anthropic documents it")
+    ),
+    (tools) => {
+      const marks = Object.values(toolkit?.tools ?? {}).map((tool) => Context.get(tool.annotations, CacheControl))
+      return tools.map(({ description, name, parameters, strict }, index) => ({
+        name,
+        description,
+        parameters,
+        strict,
+        cacheControl: marks[index]
+      }))
     }
-    all.push({
-      name: tool.name,
-      description: Tool.getDescription(tool),
-      parameters: Tool.getJsonSchema(tool),
-      strict: Tool.getStrictMode(tool),
-      cacheControl: Context.get(tool.annotations, CacheControl)
-    })
-  }
-  return Result.succeed(all)
-}
+  )
 
 /**
  * A tool as the body has it.

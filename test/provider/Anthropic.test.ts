@@ -42,7 +42,7 @@ const answer = (...deltas: ReadonlyArray<string>): ReadonlyArray<ChatServer.Step
     finish: "stop",
     usage: { inputTokens: 11, outputTokens: 7 }
   })!
-  return [...frames, semanticEnd!, wireEnd].map((raw) => ({ raw }))
+  return [...frames, semanticEnd!, wireEnd!].map((raw) => ({ raw }))
 }
 
 const failure = (
