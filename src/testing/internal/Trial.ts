@@ -118,7 +118,7 @@ export const endOf = ({ semanticEnd, usage, wireEnd }: Answer): ReadonlyArray<st
 export const answerOf = ({ dialect }: Pick<Subject, "dialect">, turn: Turn): Effect.Effect<Answer, NotApplicable> =>
   orNotApplicable(
     dialect.answer(turn),
-    `this wire has no ${[...new Set(turn.parts.map(({ type }) => type))].join(" and ")}`
+    `this wire has no ${[...new Set(turn.parts.map(({ type }) => type))].join(" and ")} that ends by ${turn.finish}`
   )
 
 /** @internal */
