@@ -14,8 +14,10 @@ import * as Llm from "effect-rill/Llm"
 import type { LlmError, Phase, Reason } from "effect-rill/LlmError"
 import type { LlmEvent } from "effect-rill/LlmEvent"
 import * as LlmResponse from "effect-rill/LlmResponse"
+import * as Ollama from "effect-rill/provider/Ollama"
 import * as OpenAi from "effect-rill/provider/OpenAi"
 import type { Dialect, Turn } from "effect-rill/testing/Dialect"
+import * as OllamaChat from "effect-rill/testing/dialect/OllamaChat"
 import * as OpenAiChat from "effect-rill/testing/dialect/OpenAiChat"
 import * as OpenAiResponses from "effect-rill/testing/dialect/OpenAiResponses"
 import * as FaultyWire from "effect-rill/testing/FaultyWire"
@@ -29,7 +31,8 @@ const apiKey = Redacted.make("sk-faults-0123456789")
 
 const protocols: ReadonlyArray<readonly [string, Make, Dialect]> = [
   ["openai-chat", OpenAi.make({ model: "model-1", apiKey, api: "chat" }), OpenAiChat.dialect],
-  ["openai-responses", OpenAi.make({ model: "model-1", apiKey, api: "responses" }), OpenAiResponses.dialect]
+  ["openai-responses", OpenAi.make({ model: "model-1", apiKey, api: "responses" }), OpenAiResponses.dialect],
+  ["ollama-chat", Ollama.make({ model: "model-1" }), OllamaChat.dialect]
 ]
 
 const turns: ReadonlyArray<readonly [string, Turn]> = [

@@ -75,8 +75,9 @@ export class Reader {
     return this.headLength === 0
   }
 
+  /** Whether the body may be a stream: nothing that has come of it says otherwise. */
   get isStream(): boolean {
-    return this.body === "stream"
+    return this.body === "stream" || this.body === "unknown"
   }
 
   /** Whether the body is lines of objects, the last one cut off: its beginning may be the answer's. */
