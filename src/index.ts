@@ -6,6 +6,7 @@
  *
  * @since 0.1.0
  */
+export * as AzureOpenAi from "./provider/AzureOpenAi.ts"
 export * as Callbacks from "./policy/Callbacks.ts"
 export * as Llm from "./Llm.ts"
 export * as LlmError from "./LlmError.ts"
