@@ -221,7 +221,7 @@ const stepMessage = (state: Turn.Turn, line: Json, message: Json, out: Array<Llm
  * conversation: a turn has a time of its own, and a prompt that is longer than the last one's.
  */
 const makeId = ({ context, toolCalls }: Turn.Turn, line: Json): string => {
-  const time = text(line["created_at"])?.replace(/\D/g, "").slice(0, 24)
+  const time = text(line["created_at"])?.replace(/\D/g, "")
   return ["call", ...(time ? [time] : []), context.inputCharacters, toolCalls.length].join("_")
 }
 

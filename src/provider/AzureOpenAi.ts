@@ -16,7 +16,7 @@ import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
+import type * as Redacted from "effect/Redacted"
 import { Llm } from "../Llm.ts"
 import { NotFound, type Reason } from "../LlmError.ts"
 import * as OpenAiChat from "../protocol/OpenAiChat.ts"
@@ -44,7 +44,7 @@ export interface Settings {
   /**
    * A token of Microsoft Entra ID, or an Effect that gives one, in the place of a key. Tokens hold for
    * about an hour, so the Effect is run for every request: let it keep the token for as long as it holds.
-   * Their scope is `https://ai.azure.com/.default`; what `DefaultAzureCredential` gives does.
+   * Their scope is `https://cognitiveservices.azure.com/.default`.
    */
   readonly token?: Redacted.Redacted | Effect.Effect<Redacted.Redacted, unknown> | undefined
   /**
@@ -121,7 +121,7 @@ const keyOf = ({ apiKey, token }: Settings): HttpProvider.Key | undefined =>
 const onAzure = <S extends Progress>(protocol: Protocol<S>): Protocol<S> => ({
   ...protocol,
   error: (failure): Reason =>
-    failure.status === 404 && failure.body.includes("DeploymentNotFound")
+    failure.body.includes("DeploymentNotFound")
       ? new NotFound({
           message:
             "there is no such deployment in this resource. `model` is the name of the deployment, not of the model; a new one takes some minutes.",
@@ -159,25 +159,20 @@ export const layerConfig = (
         resourceName !== undefined
           ? { resourceName }
           : { baseUrl: baseUrl ?? (yield* Config.String("AZURE_OPENAI_ENDPOINT")) }
-      const version = Option.getOrUndefined(yield* Config.option(Config.String("OPENAI_API_VERSION")))
+      const apiVersion = yield* Config.option(Config.String("OPENAI_API_VERSION"))
       return yield* make({
         ...settings,
         ...place,
         ...(settings.apiKey === undefined && settings.token === undefined ? yield* credentials : undefined),
-        apiVersion: settings.apiVersion ?? (version || undefined)
+        apiVersion: settings.apiVersion ?? Option.getOrUndefined(apiVersion)
       })
     })
   )
 
+/** Without either, the key is what is missed. */
 const credentials = Effect.gen(function* () {
-  const apiKey = yield* secret("AZURE_OPENAI_API_KEY")
-  if (apiKey !== undefined) return { apiKey }
-  const token = yield* secret("AZURE_OPENAI_AD_TOKEN")
-  return token === undefined ? { apiKey: yield* Config.Redacted("AZURE_OPENAI_API_KEY") } : { token }
+  const apiKey = yield* Config.option(Config.Redacted("AZURE_OPENAI_API_KEY"))
+  if (Option.isSome(apiKey)) return { apiKey: apiKey.value }
+  const token = yield* Config.option(Config.Redacted("AZURE_OPENAI_AD_TOKEN"))
+  return Option.isSome(token) ? { token: token.value } : { apiKey: yield* Config.Redacted("AZURE_OPENAI_API_KEY") }
 })
-
-/** A variable that is empty counts as not set, as shells make it hard to tell them apart. */
-const secret = (name: string): Config.Config<Redacted.Redacted | undefined> =>
-  Config.map(Config.option(Config.Redacted(name)), (found) =>
-    Option.getOrUndefined(Option.filter(found, (value) => Redacted.value(value) !== ""))
-  )

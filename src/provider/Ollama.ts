@@ -14,7 +14,7 @@ import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
-import * as Redacted from "effect/Redacted"
+import type * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { Llm } from "../Llm.ts"
 import * as OllamaChat from "../protocol/OllamaChat.ts"
@@ -131,8 +131,7 @@ export const layerConfig = (options: Options): Layer.Layer<Llm, Config.ConfigErr
       return yield* make({
         ...options,
         baseUrl: options.baseUrl ?? (host === undefined ? undefined : fromHost(host)),
-        // A variable that is empty counts as not set, as shells make it hard to tell them apart.
-        apiKey: options.apiKey ?? Option.getOrUndefined(Option.filter(key, (value) => Redacted.value(value) !== ""))
+        apiKey: options.apiKey ?? Option.getOrUndefined(key)
       })
     })
   )

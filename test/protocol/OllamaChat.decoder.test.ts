@@ -195,6 +195,7 @@ describe("a bad status", () => {
   it.each([
     [404, 'model "nowt:7b" not found, try pulling it first', "NotFound", /`ollama pull nowt:7b`/],
     [404, "model 'nowt' not found", "NotFound", /`ollama pull nowt`/],
+    [404, "model 'nowt' not found.\n", "NotFound", /'nowt' not found\. Pull/],
     [404, "page not found", "NotFound", /base URL/],
     [400, "registry.ollama.ai/library/gemma:2b does not support tools", "Unsupported", /`ollama show`/],
     [400, '"gemma:2b" does not support thinking', "Unsupported", /Leave it out/],

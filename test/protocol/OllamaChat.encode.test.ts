@@ -150,7 +150,8 @@ describe("messages", () => {
               isFailure: false,
               result: 1,
               modelOutput: [{ type: "text", text: "one" }]
-            }
+            },
+            { type: "tool-approval-response", approvalId: "a1", approved: true }
           ]
         },
         { role: "assistant", content: "Blue." }

@@ -319,6 +319,18 @@ describe("layerConfig", () => {
     })
   )
 
+  it.effect("needs no key in the environment where there is one in the options", () =>
+    Effect.gen(function* () {
+      const server = yield* start([ChatServer.answer("ok")])
+      yield* run({ AZURE_OPENAI_ENDPOINT: server.url }, { apiKey: Redacted.make(key) })
+      yield* run({ AZURE_OPENAI_ENDPOINT: server.url }, { token: Effect.succeed(Redacted.make("token-0123")) })
+      expect(server.requests.map(({ headers }) => headers["api-key"] ?? headers.authorization)).toEqual([
+        key,
+        "Bearer token-0123"
+      ])
+    })
+  )
+
   it.effect("options win", () =>
     Effect.gen(function* () {
       const server = yield* start([ChatServer.answer("ok")])

@@ -315,7 +315,10 @@ describe("layerConfig", () => {
         url: "http://1.2.3.4:5/api/chat",
         authorization: "Bearer of-the-options"
       })
-      expect(yield* sentWith({ OLLAMA_API_KEY: "" })).toMatchObject({ authorization: undefined })
+      expect(yield* sentWith({ OLLAMA_API_KEY: "" })).toEqual({
+        url: "http://127.0.0.1:11434/api/chat",
+        authorization: undefined
+      })
     })
   )
 
