@@ -49,8 +49,8 @@ import * as Turn from "./Turn.ts"
  *   the answer to it, but does not tell the model of it: say in the prompt that you want JSON.
  * - A choice of tools is made by leaving tools out; a call cannot be required.
  * - `reasoning` is `think`: `"none"` is false, `"low"`, `"medium"` and `"high"` are themselves, `"xhigh"` is
- *   `"max"`, and `"minimal"` is not known. Models that know no levels take any but false for true; to say
- *   true, set `extra: { think: true }`. Without it, models that can think do.
+ *   `"max"`, and `"minimal"` is not known. Some models know no levels; where
+ *   one of those is refused, say true: `extra: { think: true }`. With neither, models that can think do.
  * - Reasoning in the history goes back as `thinking`.
  *
  * `extra` has the last word, except on `stream`. Its `options` are laid over ours one by one, so that
@@ -92,35 +92,38 @@ const encodeTools = (toolkit: Toolkit.Any | undefined): Encoded<ReadonlyArray<Op
     if (Tool.isProviderDefined(tool)) {
       return unsupported(`another provider's own tool ${tool.name}`, "Leave it out, or use that provider.")
     }
-    tools.push({
-      name: tool.name,
-      description: Tool.getDescription(tool),
-      parameters: Tool.getJsonSchema(tool),
-      strict: undefined
-    })
+    const parameters = Tool.getJsonSchema(tool)
+    tools.push({ name: tool.name, description: Tool.getDescription(tool), parameters, strict: undefined })
   }
   return Result.succeed(tools)
 }
 
+/** What names tools is checked as elsewhere; how an API would say it is of no use here. */
+const noForms = { one: (name: string) => ({ name }), some: () => ({}) }
+
 const chooseTools = (
   tools: ReadonlyArray<OpenAiRequest.FunctionTool>,
-  toolChoice: LanguageModel.ToolChoice<string> | undefined
+  choice: LanguageModel.ToolChoice<string> | undefined
 ): Encoded<ReadonlyArray<OpenAiRequest.FunctionTool>> =>
-  Result.flatMap(OpenAiRequest.toolChoice(toolChoice, tools), (choice) => {
-    if (choice.kind === "one" || choice.mode === "required") {
+  Result.flatMap(OpenAiRequest.toolChoice(choice, tools, noForms), () => {
+    if (choice === undefined || choice === "auto") return Result.succeed(tools)
+    if (choice === "none") return Result.succeed([])
+    if (choice === "required" || "tool" in choice || choice.mode === "required") {
       return unsupported(
         "a toolChoice that requires a call",
         'Leave the choice to the model, or limit it: `{ mode: "auto", oneOf: […] }`.'
       )
     }
-    if (choice.kind === "some") return Result.succeed(tools.filter(({ name }) => choice.names.includes(name)))
-    return Result.succeed(choice.mode === "none" ? [] : tools)
+    return Result.succeed(tools.filter(({ name }) => choice.oneOf.includes(name)))
   })
 
 const encodeFormat = (format: LlmRequest.ResponseFormat | undefined): unknown => {
   if (format === undefined || format.type === "text") return undefined
   if (format.type === "json") return "json"
-  return Schema.isSchema(format.schema) ? Tool.getJsonSchemaFromSchema(format.schema) : format.schema
+  if (!Schema.isSchema(format.schema)) return format.schema
+  // What a schema leaves open, the model may fill with fields of its own.
+  const { definitions, schema } = Schema.toJsonSchemaDocument(format.schema, { onExcessProperty: "error" })
+  return Object.keys(definitions).length === 0 ? schema : { ...schema, $defs: definitions }
 }
 
 const encodeThink = (effort: LlmRequest.ReasoningEffort | undefined): Encoded<boolean | string | undefined> => {

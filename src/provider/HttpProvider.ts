@@ -30,7 +30,7 @@ export interface Options<in out S extends Progress> {
   /** The model to ask where a request names none. */
   readonly model: string
   readonly protocol: Protocol<S>
-  /** Where to send requests: a URL, or one for each model. */
+  /** One URL, or one for each model. */
   readonly url: string | ((model: string) => string)
   /** The key and how it is sent. */
   readonly key: Key | undefined

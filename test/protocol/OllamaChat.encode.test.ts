@@ -220,19 +220,32 @@ describe("tools", () => {
 describe("response format", () => {
   const schema = Schema.Struct({ name: Schema.String, age: Schema.optionalKey(Schema.Finite) })
 
-  it("of a schema is plain JSON Schema", () =>
-    expect(
-      body({ prompt: "Hi", responseFormat: { type: "json-schema", schema, name: "person" } })["format"]
-    ).toMatchObject({
+  it("of a schema is plain JSON Schema, closed to other fields", () =>
+    expect(body({ prompt: "Hi", responseFormat: { type: "json-schema", schema, name: "person" } })["format"]).toEqual({
       type: "object",
       properties: { name: { type: "string" }, age: { type: "number" } },
-      required: ["name"]
+      required: ["name"],
+      additionalProperties: false
     }))
+
+  it("has its definitions with it", () => {
+    const Name = Schema.String.annotate({ identifier: "Name" })
+    const pair = Schema.Struct({ first: Name, second: Name })
+    expect(body({ prompt: "Hi", responseFormat: { type: "json-schema", schema: pair } })["format"]).toMatchObject({
+      properties: { first: { $ref: "#/$defs/Name" }, second: { $ref: "#/$defs/Name" } },
+      $defs: { Name: { type: "string" } }
+    })
+  })
 
   it("of JSON Schema is sent as it is", () => {
     const plain = { type: "object", properties: { a: { type: "string" } } }
     expect(body({ prompt: "Hi", responseFormat: { type: "json-schema", schema: plain } })["format"]).toEqual(plain)
   })
+
+  it("may be of any type", () =>
+    expect(
+      body({ prompt: "Hi", responseFormat: { type: "json-schema", schema: Schema.Array(Schema.String) } })["format"]
+    ).toMatchObject({ type: "array", items: { type: "string" } }))
 
   it("of any JSON, of text", () => {
     expect(body({ prompt: "Hi", responseFormat: { type: "json" } })["format"]).toBe("json")
@@ -256,7 +269,8 @@ describe("response format", () => {
   )
 })
 
-describeBadInput(OllamaChat.encode)
+// Of any schema there is JSON Schema, unless it is to be in OpenAI's form.
+describeBadInput(OllamaChat.encode, [])
 
 describe("what Ollama has no place for", () => {
   const assistantFile = Prompt.fromMessages([
