@@ -17,8 +17,9 @@ import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
 import { Llm } from "../Llm.ts"
-import { NotFound, type Reason } from "../LlmError.ts"
+import { InvalidRequest, LlmError, NotFound, type Reason } from "../LlmError.ts"
 import * as OpenAiChat from "../protocol/OpenAiChat.ts"
 import * as OpenAiResponses from "../protocol/OpenAiResponses.ts"
 import type { Protocol } from "../protocol/Protocol.ts"
@@ -90,6 +91,8 @@ export type Options = Settings & Place
  */
 export const make = (options: Options): Effect.Effect<Llm["Service"], never, HttpClient.HttpClient> => {
   const { apiVersion, model } = options
+  const problem = problemOf(options)
+  if (problem !== undefined) return Effect.succeed({ events: () => Stream.fail(invalid(problem, model)) })
   const isDated = apiVersion !== undefined && /^\d/.test(apiVersion)
   const api = options.api ?? (isDated ? "chat" : "responses")
   const endpoint = options.baseUrl === undefined ? `https://${options.resourceName}.openai.azure.com` : options.baseUrl
@@ -97,7 +100,7 @@ export const make = (options: Options): Effect.Effect<Llm["Service"], never, Htt
   const query = apiVersion === undefined ? "" : `?api-version=${encodeURIComponent(apiVersion)}`
   const path = api === "chat" ? "chat/completions" : "responses"
   const common = {
-    provider: "azure-openai",
+    provider,
     model,
     key: keyOf(options),
     headers: { ...options.headers },
@@ -111,6 +114,20 @@ export const make = (options: Options): Effect.Effect<Llm["Service"], never, Htt
     ? HttpProvider.make({ ...common, protocol: onAzure(OpenAiChat.protocol) })
     : HttpProvider.make({ ...common, protocol: onAzure(OpenAiResponses.protocol) })
 }
+
+const provider = "azure-openai"
+
+/** For callers whose types are not checked; and a name becomes part of the host that the key goes to. */
+const problemOf = ({ api, baseUrl, resourceName }: Options): string | undefined => {
+  if (api !== undefined && api !== "responses" && api !== "chat") {
+    return `api must be "responses" or "chat", not ${JSON.stringify(api)}.`
+  }
+  if (baseUrl !== undefined || /^[a-z\d-]+$/i.test(resourceName ?? "")) return undefined
+  return "there is no baseUrl, and no resourceName of letters, digits and hyphens: give one of them."
+}
+
+const invalid = (message: string, model: string): LlmError =>
+  new LlmError({ reason: new InvalidRequest({ message }), provider, model, phase: "request", emitted: 0 })
 
 const keyOf = ({ apiKey, token }: Settings): HttpProvider.Key | undefined =>
   token !== undefined

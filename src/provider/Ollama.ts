@@ -46,7 +46,7 @@ export const cloudBaseUrl = "https://ollama.com"
 export interface Options {
   /** The model to ask where a request names none, such as `"qwen3"`. It has to be pulled before. */
   readonly model: string
-  /** The URL before `/api/chat`. Default {@link defaultBaseUrl}. */
+  /** The URL before `/api/chat`, or before `/chat`. Default {@link defaultBaseUrl}. */
   readonly baseUrl?: string | undefined
   /** For Ollama's cloud, or a proxy that asks for one. */
   readonly apiKey?: Redacted.Redacted | undefined
@@ -69,7 +69,7 @@ export interface Options {
  * @since 0.1.0
  */
 export const make = (options: Options): Effect.Effect<Llm["Service"], never, HttpClient.HttpClient> => {
-  const baseUrl = (options.baseUrl ?? defaultBaseUrl).replace(/\/+$/, "")
+  const baseUrl = (options.baseUrl ?? defaultBaseUrl).replace(/\/+$/, "").replace(/\/api$/, "")
   return HttpProvider.make({
     provider: "ollama",
     model: options.model,

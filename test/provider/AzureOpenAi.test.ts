@@ -121,6 +121,25 @@ describe("a request", () => {
   )
 })
 
+describe("bad options are InvalidRequest, and nothing is sent", () => {
+  it.effect.each([
+    ['{"resourceName":"a.example.com/"}', /letters, digits and hyphens/],
+    ['{"resourceName":""}', /give one of them/],
+    ["{}", /give one of them/],
+    ['{"resourceName":"my-resource","api":"completions"}', /api must be "responses" or "chat", not "completions"/],
+    ['{"baseUrl":"my-resource"}', /not an http or https URL/]
+  ] as const)("%s", ([json, message]) =>
+    Effect.gen(function* () {
+      const place: AzureOpenAi.Place = JSON.parse(json)
+      const wire = FaultyWire.layer([])
+      const bad = AzureOpenAi.layer({ model: "my-deployment", apiKey: Redacted.make(key), ...place })
+      const error = yield* Effect.flip(Llm.run("Hi")).pipe(Effect.provide(bad.pipe(Layer.provide(wire))))
+      expect(error).toMatchObject({ reason: { _tag: "InvalidRequest" }, phase: "request", provider: "azure-openai" })
+      expect(error.reason.message).toMatch(message)
+    })
+  )
+})
+
 describe("tokens", () => {
   it.effect("are sent as bearer tokens, in the place of a key", () =>
     Effect.gen(function* () {

@@ -111,6 +111,14 @@ describe("a request", () => {
     })
   )
 
+  it.effect.each(["", "/", "/api", "/api/"])("goes to the same place, if the base URL ends with %j", (end) =>
+    Effect.gen(function* () {
+      const server = yield* start([answer("ok")])
+      yield* Llm.run("Hi").pipe(Effect.provide(layer({ url: `${server.url}/ollama${end}` })))
+      expect(server.requests[0]!.path).toBe("/ollama/api/chat")
+    })
+  )
+
   it.effect("has the key as a bearer token, and the caller's headers", () =>
     Effect.gen(function* () {
       const server = yield* start([answer("ok")])
