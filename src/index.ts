@@ -8,6 +8,7 @@
  */
 export * as AzureOpenAi from "./provider/AzureOpenAi.ts"
 export * as Callbacks from "./policy/Callbacks.ts"
+export * as Google from "./provider/Google.ts"
 export * as Llm from "./Llm.ts"
 export * as LlmError from "./LlmError.ts"
 export * as LlmEvent from "./LlmEvent.ts"

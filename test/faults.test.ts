@@ -14,9 +14,11 @@ import * as Llm from "effect-rill/Llm"
 import type { LlmError, Phase, Reason } from "effect-rill/LlmError"
 import type { LlmEvent } from "effect-rill/LlmEvent"
 import * as LlmResponse from "effect-rill/LlmResponse"
+import * as Google from "effect-rill/provider/Google"
 import * as Ollama from "effect-rill/provider/Ollama"
 import * as OpenAi from "effect-rill/provider/OpenAi"
 import type { Dialect, Turn } from "effect-rill/testing/Dialect"
+import * as GoogleGemini from "effect-rill/testing/dialect/GoogleGemini"
 import * as OllamaChat from "effect-rill/testing/dialect/OllamaChat"
 import * as OpenAiChat from "effect-rill/testing/dialect/OpenAiChat"
 import * as OpenAiResponses from "effect-rill/testing/dialect/OpenAiResponses"
@@ -32,6 +34,7 @@ const apiKey = Redacted.make("sk-faults-0123456789")
 const protocols: ReadonlyArray<readonly [string, Make, Dialect]> = [
   ["openai-chat", OpenAi.make({ model: "model-1", apiKey, api: "chat" }), OpenAiChat.dialect],
   ["openai-responses", OpenAi.make({ model: "model-1", apiKey, api: "responses" }), OpenAiResponses.dialect],
+  ["google-gemini", Google.make({ model: "model-1", apiKey }), GoogleGemini.dialect],
   ["ollama-chat", Ollama.make({ model: "model-1" }), OllamaChat.dialect]
 ]
 
@@ -215,7 +218,11 @@ describe.each(protocols)("%s", (_, make, dialect) => {
     const last = [semanticEnd, usage, wireEnd].filter((frame) => frame !== undefined)
     const all = [...frames, ...last]
     const position = (count: number): Position =>
-      count === all.length ? "after the end" : count > frames.length ? "after the last word" : "before the last word"
+      count === all.length && wireEnd !== undefined
+        ? "after the end"
+        : count > frames.length
+          ? "after the last word"
+          : "before the last word"
 
     it.effect.each(faults)("$name, after every frame", ({ expected, name, steps }) =>
       Effect.gen(function* () {

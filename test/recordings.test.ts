@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as LlmResponse from "effect-rill/LlmResponse"
+import * as GoogleGemini from "effect-rill/protocol/GoogleGemini"
 import * as OllamaChat from "effect-rill/protocol/OllamaChat"
 import * as OpenAiChat from "effect-rill/protocol/OpenAiChat"
 import * as OpenAiResponses from "effect-rill/protocol/OpenAiResponses"
@@ -20,7 +21,6 @@ interface Expected {
   readonly text: string
   readonly reasoning?: string
   readonly refusal?: string
-  /** Without an id where the provider gave none. */
   readonly toolCalls: ReadonlyArray<{ readonly id?: string; readonly name: string; readonly argumentsJson: string }>
   readonly finishReason: string | null
   readonly finishReasonRaw: string | null
@@ -43,6 +43,7 @@ const check = (provider: string, outcome: Outcome, expected: Expected) => {
   expect(outcome.error).toBeUndefined()
   expect(response.toolCalls.map(({ id, input, name }) => ({ id, name, input }))).toEqual(
     expected.toolCalls.map(({ argumentsJson, id, name }) => ({
+      // Gemini's and Ollama's calls have none of their own.
       id: id ?? expect.any(String),
       name,
       input: expected.tags.includes("args-not-json") ? argumentsJson : JSON.parse(argumentsJson || "{}")
@@ -56,9 +57,18 @@ const check = (provider: string, outcome: Outcome, expected: Expected) => {
   expect(response.rawReason).toBe(expected.finishReasonRaw ?? undefined)
   if (expected.usage === null) expect(response.usage.source).toBe("estimated")
   else {
-    const { totalTokens: _, ...usage } = expected.usage
+    const { candidatesTokens: _, totalTokens: __, ...usage } = expected.usage
     expect(response.usage).toMatchObject({ source: "exact", ...usage })
   }
+}
+
+/** Tools that Google ran itself, as the stream with their results in it shows, are not for the client to run. */
+const ranByGoogle = { toolCalls: [], finishReason: "stop" }
+
+/** Where we judge otherwise than the reader that made `expected.json`, and why. */
+const judgedOtherwise: Readonly<Record<string, Partial<Expected>>> = {
+  "genai-Tests_sendMessage_multiple_messages_with_server_side_MCP_tools_stream.0.expected.json": ranByGoogle,
+  "genai-Tests_server_side_MCP_server_ML_Dev_should_call_server_side_MCP_server-_stream.0.expected.json": ranByGoogle
 }
 
 const decodes = <S extends Progress>(provider: string, protocol: Protocol<S>, atLeast = 21) => {
@@ -71,7 +81,10 @@ const decodes = <S extends Progress>(provider: string, protocol: Protocol<S>, at
     const base = join(dir, name.slice(0, -".expected.json".length))
     const extension = ["sse", "ndjson", "json"].find((extension) => existsSync(`${base}.${extension}`))
     const body = readFileSync(`${base}.${extension}`)
-    const expected = JSON.parse(readFileSync(join(dir, name), "utf8")) as Expected
+    const expected = {
+      ...(JSON.parse(readFileSync(join(dir, name), "utf8")) as Expected),
+      ...judgedOtherwise[name]
+    }
     let first: Outcome | undefined
     for (const [cut, chunks] of cuts(body)) {
       const outcome = await Effect.runPromise(decodeBytes(protocol, chunks))
@@ -90,6 +103,7 @@ describe.runIf(folder !== "")("recordings", () => {
   decodes("openai-chat", OpenAiChat.protocol)
   decodes("openai-compatible", OpenAiChat.protocol)
   decodes("openai-responses", OpenAiResponses.protocol)
+  decodes("gemini", GoogleGemini.protocol)
   decodes("ollama", OllamaChat.protocol, 5)
 })
 

@@ -6,9 +6,6 @@
  *
  * @since 0.1.0
  */
-import type * as LanguageModel from "effect/ai/LanguageModel"
-import * as Tool from "effect/ai/Tool"
-import type * as Toolkit from "effect/ai/Toolkit"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import {
@@ -30,9 +27,9 @@ import { fromHttpFailure, inBand, notOfThisProtocol, readReport } from "./HttpEr
 import { isPresent, isRecord, type Json, records, text } from "./Json.ts"
 import * as Input from "./OllamaChatInput.ts"
 import { unsupported } from "./OllamaChatInput.ts"
-import * as OpenAiRequest from "./OpenAiRequest.ts"
-import type { Body, Encoded } from "./OpenAiRequest.ts"
 import type { EncodedRequest, Protocol } from "./Protocol.ts"
+import * as RequestParts from "./RequestParts.ts"
+import type { Body, Encoded, FunctionTool } from "./RequestParts.ts"
 import * as Turn from "./Turn.ts"
 
 // -----------------------------------------------------------------------------
@@ -70,13 +67,16 @@ export const encode = (
     const prompt = yield* LlmRequest.messages(request)
     const messages: Array<Body> = []
     for (const message of prompt) messages.push(...(yield* Input.encode(message)))
-    const tools = yield* chooseTools(yield* encodeTools(request.toolkit), request.toolChoice)
+    const all = yield* RequestParts.functionTools(request.toolkit, (tool) =>
+      unsupported(tool, "Leave it out, or use that provider.")
+    )
+    const tools = yield* chooseTools(all, request.toolChoice)
     const think = yield* encodeThink(request.reasoning)
     const { options, ...extra } = request.extra ?? {}
     const body: Body = {
       model: request.model ?? model,
       messages,
-      tools: tools.length === 0 ? undefined : tools.map((tool) => ({ type: "function", function: tool })),
+      tools: tools.length === 0 ? undefined : tools.map(encodeTool),
       format: encodeFormat(request.responseFormat),
       think,
       options: encodeOptions(request, options),
@@ -86,36 +86,26 @@ export const encode = (
     return { body, inputCharacters: LlmRequest.countCharacters(prompt) }
   })
 
-const encodeTools = (toolkit: Toolkit.Any | undefined): Encoded<ReadonlyArray<OpenAiRequest.FunctionTool>> => {
-  const tools: Array<OpenAiRequest.FunctionTool> = []
-  for (const tool of Object.values(toolkit?.tools ?? {})) {
-    if (Tool.isProviderDefined(tool)) {
-      return unsupported(`another provider's own tool ${tool.name}`, "Leave it out, or use that provider.")
-    }
-    const parameters = Tool.getJsonSchema(tool)
-    tools.push({ name: tool.name, description: Tool.getDescription(tool), parameters, strict: undefined })
-  }
-  return Result.succeed(tools)
-}
-
-/** What names tools is checked as elsewhere; how an API would say it is of no use here. */
-const noForms = { one: (name: string) => ({ name }), some: () => ({}) }
-
 const chooseTools = (
-  tools: ReadonlyArray<OpenAiRequest.FunctionTool>,
-  choice: LanguageModel.ToolChoice<string> | undefined
-): Encoded<ReadonlyArray<OpenAiRequest.FunctionTool>> =>
-  Result.flatMap(OpenAiRequest.toolChoice(choice, tools, noForms), () => {
-    if (choice === undefined || choice === "auto") return Result.succeed(tools)
-    if (choice === "none") return Result.succeed([])
-    if (choice === "required" || "tool" in choice || choice.mode === "required") {
+  tools: ReadonlyArray<FunctionTool>,
+  toolChoice: LlmRequest.LlmRequest["toolChoice"]
+): Encoded<ReadonlyArray<FunctionTool>> =>
+  Result.flatMap(RequestParts.toolChoice(toolChoice, tools), (choice) => {
+    if (choice.kind === "one" || choice.mode === "required") {
       return unsupported(
         "a toolChoice that requires a call",
         'Leave the choice to the model, or limit it: `{ mode: "auto", oneOf: […] }`.'
       )
     }
-    return Result.succeed(tools.filter(({ name }) => choice.oneOf.includes(name)))
+    if (choice.kind === "some") return Result.succeed(tools.filter(({ name }) => choice.names.includes(name)))
+    return Result.succeed(choice.mode === "none" ? [] : tools)
   })
+
+/** That a tool is strict says nothing to Ollama. */
+const encodeTool = ({ description, name, parameters }: FunctionTool): Body => ({
+  type: "function",
+  function: { name, description, parameters }
+})
 
 const encodeFormat = (format: LlmRequest.ResponseFormat | undefined): unknown => {
   if (format === undefined || format.type === "text") return undefined

@@ -10,8 +10,8 @@ import * as Base64 from "effect/encoding/Base64"
 import * as Result from "effect/Result"
 import { Unsupported } from "../LlmError.ts"
 import { isRecord, text } from "./Json.ts"
-import * as OpenAiRequest from "./OpenAiRequest.ts"
-import type { Body, Encoded } from "./OpenAiRequest.ts"
+import * as RequestParts from "./RequestParts.ts"
+import type { Body, Encoded } from "./RequestParts.ts"
 
 /**
  * A message as Ollama takes it; of results of tools, each is a message of its own.
@@ -90,7 +90,7 @@ const encodeToolResults = (message: Prompt.ToolMessage): Encoded<ReadonlyArray<B
       role: "tool",
       tool_name: part.name,
       tool_call_id: part.id,
-      content: OpenAiRequest.resultText(part)
+      content: RequestParts.resultText(part)
     })
   }
   return Result.succeed(results)

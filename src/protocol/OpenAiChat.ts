@@ -17,6 +17,8 @@ import { isPresent, isRecord, type Json, records, text } from "./Json.ts"
 import * as OpenAiRequest from "./OpenAiRequest.ts"
 import { option } from "./OpenAiRequest.ts"
 import type { EncodedRequest, Protocol } from "./Protocol.ts"
+import * as RequestParts from "./RequestParts.ts"
+import type { Body, Encoded } from "./RequestParts.ts"
 import * as Turn from "./Turn.ts"
 
 // -----------------------------------------------------------------------------
@@ -42,10 +44,11 @@ export const encode = (
     const messages: Array<Body> = []
     for (const message of prompt) messages.push(...(yield* encodeMessage(message)))
     const tools = yield* OpenAiRequest.functionTools(request.toolkit, unsupported)
-    const choice = yield* OpenAiRequest.toolChoice(request.toolChoice, tools, {
-      one: (name) => ({ type: "function", function: { name } }),
-      some: (allowed) => ({ type: "allowed_tools", allowed_tools: allowed })
-    })
+    const choice = OpenAiRequest.toolChoice(
+      yield* RequestParts.toolChoice(request.toolChoice, tools),
+      (name) => ({ type: "function", function: { name } }),
+      (allowed) => ({ type: "allowed_tools", allowed_tools: allowed })
+    )
     const body: Body = {
       model: request.model ?? model,
       messages,
@@ -66,10 +69,6 @@ export const encode = (
     }
     return { body, inputCharacters: LlmRequest.countCharacters(prompt) }
   })
-
-type Body = OpenAiRequest.Body
-
-type Encoded<A> = OpenAiRequest.Encoded<A>
 
 const encodeMessage = (message: Prompt.Message): Encoded<ReadonlyArray<Body>> => {
   switch (message.role) {
@@ -125,7 +124,7 @@ const encodeToolResults = (message: Prompt.ToolMessage): Encoded<ReadonlyArray<B
   for (const part of message.content) {
     if (part.type !== "tool-result") continue
     if (part.modelOutput?.some((part) => part.type === "file")) return unsupported("a file in a tool's result")
-    results.push({ role: "tool", tool_call_id: part.id, content: OpenAiRequest.resultText(part) })
+    results.push({ role: "tool", tool_call_id: part.id, content: RequestParts.resultText(part) })
   }
   return Result.succeed(results)
 }

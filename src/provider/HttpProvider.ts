@@ -89,7 +89,10 @@ const open = Effect.fnUntraced(function* <S extends Progress>(
   const answer = yield* Http.send(client, { url, headers, body, accept }).pipe(
     Effect.mapError((failure) =>
       failure._tag === "HttpFailure"
-        ? fail(meaning(failure), "headers", failure)
+        ? fail(meaning(failure), "headers", {
+            ...failure,
+            retryAfter: protocol.retryAfter?.(failure) ?? failure.retryAfter
+          })
         : fail(advised(failure, options.whenUnreachable), "request", {})
     )
   )
@@ -104,8 +107,8 @@ const open = Effect.fnUntraced(function* <S extends Progress>(
     notAStream: (body) => meaning(answer.toFailure(body)),
     bodyFailed: Http.bodyFailed,
     fail: (reason, state) => {
-      const { emitted, output, usage } = decoder.told(state)
-      return fail(reason, output ? "mid-output" : "before-output", { emitted, usage, requestId: answer.requestId })
+      const { output, ...told } = decoder.told(state)
+      return fail(reason, output ? "mid-output" : "before-output", { ...told, requestId: answer.requestId })
     }
   })
 })

@@ -269,8 +269,7 @@ describe("response format", () => {
   )
 })
 
-// Of any schema there is JSON Schema, unless it is to be in OpenAI's form.
-describeBadInput(OllamaChat.encode, [])
+describeBadInput(OllamaChat.encode)
 
 describe("what Ollama has no place for", () => {
   const assistantFile = Prompt.fromMessages([

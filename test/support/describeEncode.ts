@@ -76,18 +76,8 @@ export const weatherTurn: Prompt.RawInput = [
 export const file = (mediaType: string, data: string | Uint8Array | URL = "AQID", more = {}) =>
   Prompt.fromMessages([Prompt.userMessage({ content: [Prompt.filePart({ mediaType, data, ...more })] })])
 
-type BadInputs = ReadonlyArray<readonly [request: unknown, message: RegExp]>
-
-const openAiSchemas: BadInputs = [
-  [
-    { prompt: "Hi", responseFormat: { type: "json-schema", schema: Schema.Array(Schema.String) } },
-    /responseFormat has no JSON Schema .*Llm\.object/
-  ],
-  [{ prompt: "Hi", toolkit: Toolkit.make(Either) }, /the input of the tool either has no JSON Schema/]
-]
-
-/** What every protocol refuses before it is sent; the schemas it refuses are OpenAI's, unless others are given. */
-export const describeBadInput = (encode: Encode, schemas: BadInputs = openAiSchemas) => {
+/** What every protocol refuses before it is sent. */
+export const describeBadInput = (encode: Encode) => {
   const { failure } = encoding(encode)
   describe("bad input is refused, and says what is wrong", () => {
     it.each([
@@ -104,13 +94,28 @@ export const describeBadInput = (encode: Encode, schemas: BadInputs = openAiSche
       [{ prompt: undefined }, /the prompt must be/],
       [{ prompt: 7 }, /the prompt must be/],
       [{ prompt: [{ role: "robot", content: "secret words" }] }, /role/],
-      [{ prompt: "Hi", toolkit, toolChoice: { tool: "nowt" } }, /nowt/],
-      ...schemas
-    ] satisfies BadInputs)("InvalidRequest: %j", (request, message) => {
+      [{ prompt: "Hi", toolkit, toolChoice: { tool: "nowt" } }, /nowt/]
+    ])("InvalidRequest: %j", (request, message) => {
       const error = failure(request)
       expect(error._tag).toBe("InvalidRequest")
       expect(error.message).toMatch(message)
       expect(error.message).not.toContain("secret words")
     })
+  })
+}
+
+/** What protocols refuse that send OpenAI's strict dialect of JSON Schema. */
+export const describeStrictSchemas = (encode: Encode) => {
+  const { failure } = encoding(encode)
+  it.each([
+    [
+      { prompt: "Hi", responseFormat: { type: "json-schema", schema: Schema.Array(Schema.String) } },
+      /responseFormat has no JSON Schema .*Llm\.object/
+    ],
+    [{ prompt: "Hi", toolkit: Toolkit.make(Either) }, /the input of the tool either has no JSON Schema/]
+  ])("a schema that OpenAI does not enforce is InvalidRequest: %j", (request, message) => {
+    const error = failure(request)
+    expect(error._tag).toBe("InvalidRequest")
+    expect(error.message).toMatch(message)
   })
 }
