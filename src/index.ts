@@ -6,6 +6,7 @@
  *
  * @since 0.1.0
  */
+export * as Anthropic from "./provider/Anthropic.ts"
 export * as AzureOpenAi from "./provider/AzureOpenAi.ts"
 export * as Callbacks from "./policy/Callbacks.ts"
 export * as Google from "./provider/Google.ts"

@@ -7,6 +7,7 @@ import { join } from "node:path"
 import * as Duration from "effect/Duration"
 import * as Headers from "effect/http/Headers"
 import type { Reason } from "effect-rill/LlmError"
+import * as AnthropicMessages from "effect-rill/protocol/AnthropicMessages"
 import * as GoogleGemini from "effect-rill/protocol/GoogleGemini"
 import * as OpenAiChat from "effect-rill/protocol/OpenAiChat"
 import type { Protocol } from "effect-rill/protocol/Protocol"
@@ -27,6 +28,10 @@ interface Expected {
 }
 
 const reasons: Readonly<Record<string, Reason["_tag"]>> = {
+  "anthropic-400-rb-err-anthropic_claude-haiku-4-5-ctx.0": "ContextTooLong",
+  "anthropic-401-rb-err-anthropic_claude-haiku-4-5-auth.0": "Authentication",
+  "anthropic-404-pyd-count_tokens_error.0": "NotFound",
+  "anthropic-404-pyd-model_name_suggestion-anthropic-.0": "NotFound",
   "gemini-429-rb-err-gemini_gemini-2_5-flash-ctx.0": "RateLimited",
   "gemini-429-vercel-retry-info": "RateLimited",
   "gemini-vertex-400-pyd-model_sees_multiple_images-google_vertex-.1": "InvalidRequest",
@@ -63,6 +68,7 @@ const means = <S extends Progress>(prefix: string, protocol: Protocol<S>) => {
 }
 
 describe.runIf(existsSync(folder))("recorded errors", () => {
+  means("anthropic", AnthropicMessages.protocol)
   means("gemini", GoogleGemini.protocol)
   means("openai-compatible-azure", OpenAiChat.protocol)
 })

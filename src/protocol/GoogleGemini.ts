@@ -263,6 +263,8 @@ const finish = (state: State, rawReason: string, reason: FinishReason): void => 
  */
 const finishReasons: ReadonlyMap<string, FinishReason> = new Map<string, FinishReason>([
   ["STOP", "stop"],
+  // Not Google's, which says STOP, but of servers that speak as it does.
+  ["FUNCTION_CALL", "tool-calls"],
   ["MAX_TOKENS", "length"],
   ["SAFETY", "content-filter"],
   ["RECITATION", "content-filter"],

@@ -83,12 +83,12 @@ export const fromHttpFailure = (failure: HttpFailure): Reason => {
 }
 
 /**
- * What an error inside the stream means. Its code may be an HTTP status.
+ * What an error inside the stream means. Its code may be an HTTP status, or its type stand for one.
  *
  * @category errors
  * @since 0.1.0
  */
-export const fromReport = (report: Report): Reason => classify(Number(report.code), report)
+export const fromReport = (report: Report, status = Number(report.code)): Reason => classify(status, report)
 
 /**
  * What an error object inside the stream means. Keys that it quotes are hidden.
@@ -205,15 +205,18 @@ const kinds: Readonly<Record<Kind, Make>> = {
 
 const byWords: ReadonlyArray<readonly [RegExp, Make]> = [
   [
-    /context_length_exceeded|maximum context length|context window|prompt is too long|too many tokens in the prompt/,
+    /context_length_exceeded|maximum context length|context window|exceeds? context limit|prompt is too long|too many tokens in the prompt/,
     contextTooLong
   ],
   [
-    /insufficient_quota|exceeded your current quota|billing_hard_limit|billing_not_active|credit balance/,
+    /insufficient_quota|exceeded your current quota|billing_hard_limit|billing_not_active|billing_error|credit balance|api usage limits/,
     quotaExhausted
   ],
   [/invalid_api_key|incorrect api key|invalid api key|authentication_error/, authentication],
-  [/content_filter|content_policy|content management policy|violating our usage polic/, contentFiltered],
+  [
+    /content_filter|content_policy|content management policy|content filtering policy|violating our usage polic/,
+    contentFiltered
+  ],
   [/model_not_found/, notFound],
   [/rate_limit/, rateLimited],
   [/overloaded/, overloaded]

@@ -193,7 +193,9 @@ const finishReasons: ReadonlyMap<string | undefined, FinishReason> = new Map([
 ])
 
 const stepMessage = (state: Turn.Turn, line: Json, message: Json, out: Array<LlmEvent>): void => {
-  const { content, thinking } = message
+  const { content } = message
+  // The second is of servers that only speak as Ollama does.
+  const thinking = message["thinking"] ?? message["reasoning_content"]
   if (typeof thinking === "string") Turn.reasoning(state, out, thinking)
   if (typeof content === "string") Turn.text(state, out, content)
   for (const json of records(message["tool_calls"])) {

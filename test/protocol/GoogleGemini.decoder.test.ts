@@ -76,6 +76,7 @@ describe("the end", () => {
     ["IMAGE_SAFETY", "content-filter"],
     ["LANGUAGE", "other"],
     ["OTHER", "other"],
+    ["FUNCTION_CALL", "tool-calls"],
     ["SOMETHING_NEW", "other"]
   ] as const)("%s is %s", ([finishReason, reason]) =>
     Effect.gen(function* () {

@@ -1,9 +1,11 @@
 /** Our own providers keep the laws, each on its own wire. */
 import * as Redacted from "effect/Redacted"
+import * as Anthropic from "effect-rill/provider/Anthropic"
 import * as AzureOpenAi from "effect-rill/provider/AzureOpenAi"
 import * as Google from "effect-rill/provider/Google"
 import * as Ollama from "effect-rill/provider/Ollama"
 import * as OpenAi from "effect-rill/provider/OpenAi"
+import * as AnthropicMessages from "effect-rill/testing/dialect/AnthropicMessages"
 import * as GoogleGemini from "effect-rill/testing/dialect/GoogleGemini"
 import * as OllamaChat from "effect-rill/testing/dialect/OllamaChat"
 import * as OpenAiChat from "effect-rill/testing/dialect/OpenAiChat"
@@ -17,6 +19,7 @@ const azure = { ...options, resourceName: "resource-1" }
 const providers: ReadonlyArray<LlmContract.Options> = [
   { name: "openai-chat", make: OpenAi.make({ ...options, api: "chat" }), dialect: OpenAiChat.dialect },
   { name: "openai-responses", make: OpenAi.make({ ...options, api: "responses" }), dialect: OpenAiResponses.dialect },
+  { name: "anthropic-messages", make: Anthropic.make(options), dialect: AnthropicMessages.dialect },
   { name: "google-gemini", make: Google.make(options), dialect: GoogleGemini.dialect },
   { name: "azure-responses", make: AzureOpenAi.make(azure), dialect: OpenAiResponses.dialect },
   { name: "azure-chat", make: AzureOpenAi.make({ ...azure, apiVersion: "2024-10-21" }), dialect: OpenAiChat.dialect },
