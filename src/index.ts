@@ -7,6 +7,7 @@
  * @since 0.1.0
  */
 export * as Anthropic from "./provider/Anthropic.ts"
+export * as AzureOpenAi from "./provider/AzureOpenAi.ts"
 export * as Callbacks from "./policy/Callbacks.ts"
 export * as Google from "./provider/Google.ts"
 export * as Llm from "./Llm.ts"
@@ -16,6 +17,7 @@ export * as LlmObject from "./LlmObject.ts"
 export * as LlmRequest from "./LlmRequest.ts"
 export * as LlmResponse from "./LlmResponse.ts"
 export * as LlmUsage from "./LlmUsage.ts"
+export * as Ollama from "./provider/Ollama.ts"
 export * as OpenAi from "./provider/OpenAi.ts"
 export * as PartialJson from "./PartialJson.ts"
 export * as Rill from "./promise/Rill.ts"

@@ -16,10 +16,12 @@ import type { LlmEvent } from "effect-rill/LlmEvent"
 import * as LlmResponse from "effect-rill/LlmResponse"
 import * as Anthropic from "effect-rill/provider/Anthropic"
 import * as Google from "effect-rill/provider/Google"
+import * as Ollama from "effect-rill/provider/Ollama"
 import * as OpenAi from "effect-rill/provider/OpenAi"
 import type { Dialect, Turn } from "effect-rill/testing/Dialect"
 import * as AnthropicMessages from "effect-rill/testing/dialect/AnthropicMessages"
 import * as GoogleGemini from "effect-rill/testing/dialect/GoogleGemini"
+import * as OllamaChat from "effect-rill/testing/dialect/OllamaChat"
 import * as OpenAiChat from "effect-rill/testing/dialect/OpenAiChat"
 import * as OpenAiResponses from "effect-rill/testing/dialect/OpenAiResponses"
 import * as FaultyWire from "effect-rill/testing/FaultyWire"
@@ -35,7 +37,8 @@ const protocols: ReadonlyArray<readonly [string, Make, Dialect]> = [
   ["openai-chat", OpenAi.make({ model: "model-1", apiKey, api: "chat" }), OpenAiChat.dialect],
   ["openai-responses", OpenAi.make({ model: "model-1", apiKey, api: "responses" }), OpenAiResponses.dialect],
   ["anthropic-messages", Anthropic.make({ model: "model-1", apiKey }), AnthropicMessages.dialect],
-  ["google-gemini", Google.make({ model: "model-1", apiKey }), GoogleGemini.dialect]
+  ["google-gemini", Google.make({ model: "model-1", apiKey }), GoogleGemini.dialect],
+  ["ollama-chat", Ollama.make({ model: "model-1" }), OllamaChat.dialect]
 ]
 
 const turns: ReadonlyArray<readonly [string, Turn]> = [

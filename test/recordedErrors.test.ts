@@ -9,6 +9,7 @@ import * as Headers from "effect/http/Headers"
 import type { Reason } from "effect-rill/LlmError"
 import * as AnthropicMessages from "effect-rill/protocol/AnthropicMessages"
 import * as GoogleGemini from "effect-rill/protocol/GoogleGemini"
+import * as OpenAiChat from "effect-rill/protocol/OpenAiChat"
 import type { Protocol } from "effect-rill/protocol/Protocol"
 import type { Progress } from "effect-rill/wire/Decoder"
 import * as Http from "effect-rill/wire/Http"
@@ -34,7 +35,8 @@ const reasons: Readonly<Record<string, Reason["_tag"]>> = {
   "gemini-429-rb-err-gemini_gemini-2_5-flash-ctx.0": "RateLimited",
   "gemini-429-vercel-retry-info": "RateLimited",
   "gemini-vertex-400-pyd-model_sees_multiple_images-google_vertex-.1": "InvalidRequest",
-  "gemini-vertex-400-rb-err-vertexai_gemini-2_5-flash-ctx.1": "ContextTooLong"
+  "gemini-vertex-400-rb-err-vertexai_gemini-2_5-flash-ctx.1": "ContextTooLong",
+  "openai-compatible-azure-401-rb-err-azure_grok-4-1-fast-non-reasoning-auth.0": "Authentication"
 }
 
 const means = <S extends Progress>(prefix: string, protocol: Protocol<S>) => {
@@ -68,6 +70,7 @@ const means = <S extends Progress>(prefix: string, protocol: Protocol<S>) => {
 describe.runIf(existsSync(folder))("recorded errors", () => {
   means("anthropic", AnthropicMessages.protocol)
   means("gemini", GoogleGemini.protocol)
+  means("openai-compatible-azure", OpenAiChat.protocol)
 })
 
 it.runIf(!existsSync(folder))("recorded errors: not run, since RILL_RECORDINGS names no folder", () => {

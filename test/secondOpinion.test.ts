@@ -13,7 +13,9 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Llm from "effect-rill/Llm"
 import * as Anthropic from "effect-rill/provider/Anthropic"
+import * as AzureOpenAi from "effect-rill/provider/AzureOpenAi"
 import * as Google from "effect-rill/provider/Google"
+import * as Ollama from "effect-rill/provider/Ollama"
 import * as OpenAi from "effect-rill/provider/OpenAi"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 
@@ -41,6 +43,9 @@ const providers: Readonly<Record<string, Make>> = {
   "openai, responses": (url) => OpenAi.make({ model: "gpt-5-mini", apiKey, baseUrl: `${url}/v1` }),
   "openai, chat": (url) => OpenAi.make({ model: "gpt-4o-mini", api: "chat", apiKey, baseUrl: `${url}/v1` }),
   anthropic: (url) => Anthropic.make({ model: "claude-sonnet-4-5", apiKey, baseUrl: url }),
+  ollama: (url) => Ollama.make({ model: "llama3.2", baseUrl: url }),
+  "azure, chat": (url) =>
+    AzureOpenAi.make({ model: "our-gpt", apiKey, baseUrl: `${url}/openai`, apiVersion: "2024-10-21" }),
   google: (url) => Google.make({ model: "gemini-2.5-flash", apiKey, baseUrl: url })
 }
 
