@@ -211,6 +211,74 @@ export const fromGoogle = (model: string, options: GoogleOptions = {}): Rill =>
   client.make(connect(Providers.google, { ...options, model }, {}), options)
 
 /**
+ * Options of {@link fromOllama}.
+ *
+ * @category clients
+ * @since 0.1.0
+ */
+export interface OllamaOptions extends ClientOptions {
+  /** For Ollama's cloud, or a proxy that asks for one. Default: `OLLAMA_API_KEY`. None is needed. */
+  readonly apiKey?: string | undefined
+  /** The URL before `/api/chat`. Default: `OLLAMA_HOST`, in any of its forms, else port 11434 of this machine. */
+  readonly baseUrl?: string | undefined
+  /**
+   * How long the model stays loaded after an answer, in milliseconds: 0 not at all, `Infinity` for good. Ollama's
+   * default is 5 minutes.
+   */
+  readonly keepAlive?: number | undefined
+  /**
+   * Sent as `options` with every request, such as `{ num_ctx: 16384 }`. All of them:
+   * https://docs.ollama.com/modelfile#valid-parameters-and-values.
+   */
+  readonly options?: Readonly<Record<string, unknown>> | undefined
+}
+
+/**
+ * A client of Ollama. The model has to be pulled before.
+ *
+ * @category clients
+ * @since 0.1.0
+ */
+export const fromOllama = (model: string, options: OllamaOptions = {}): Rill =>
+  client.make(connect(Providers.ollama, { ...options, model }, options), options)
+
+/**
+ * Options of {@link fromAzureOpenAi}.
+ *
+ * @category clients
+ * @since 0.1.0
+ */
+export interface AzureOpenAiOptions extends ClientOptions {
+  /** A key of the resource. Default: `AZURE_OPENAI_API_KEY`. Without a key and a token, calls are rejected as `Authentication`. */
+  readonly apiKey?: string | undefined
+  /**
+   * A token of Microsoft Entra ID in the key's place. It holds for about an hour: make another client with the
+   * next. Default: `AZURE_OPENAI_AD_TOKEN`, without a key.
+   */
+  readonly token?: string | undefined
+  /** The name of the resource, for `https://NAME.openai.azure.com`. */
+  readonly resourceName?: string | undefined
+  /**
+   * The endpoint as Azure shows it. Default: `AZURE_OPENAI_ENDPOINT`. Without one and a `resourceName`, calls are
+   * rejected as `InvalidRequest`.
+   */
+  readonly baseUrl?: string | undefined
+  /** As for {@link OpenAiOptions}, but `"chat"` by default with an `apiVersion` that is a date. */
+  readonly api?: "responses" | "chat" | undefined
+  /** Default: `OPENAI_API_VERSION`. Without one, the API is `v1`; a date, such as `"2024-10-21"`, is the API of before. */
+  readonly apiVersion?: string | undefined
+}
+
+/**
+ * A client of OpenAI's models on Azure. The model is the name of a deployment.
+ *
+ * @category clients
+ * @since 0.1.0
+ */
+export const fromAzureOpenAi = (model: string, options: AzureOpenAiOptions = {}): Rill =>
+  client.make(connect(Providers.azure, { ...options, model }, options), options)
+
+/**
  * Options of {@link from}.
  *
  * @category clients

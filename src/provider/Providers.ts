@@ -10,6 +10,7 @@ import type * as HttpClient from "effect/http/HttpClient"
 import * as Redacted from "effect/Redacted"
 import type { Llm } from "../Llm.ts"
 import type * as Anthropic from "./Anthropic.ts"
+import type * as Ollama from "./Ollama.ts"
 
 /**
  * A provider that can be named. `Own` are the options that it alone has.
@@ -55,6 +56,8 @@ export interface Given {
   readonly apiKey?: string | undefined
   readonly token?: string | undefined
   readonly baseUrl?: string | undefined
+  /** In the place of a base URL, where the provider is Azure: the name of a resource. */
+  readonly resourceName?: string | undefined
   /** Which of OpenAI's APIs is spoken, by those that have {@link Provider.bothApis}. */
   readonly api?: "responses" | "chat" | undefined
   /** More headers, sent with every request. */
@@ -83,6 +86,7 @@ export interface Settings {
   readonly baseUrl: string | undefined
   /** The base URL as the variable has it, where none was given: for some in another form. */
   readonly baseUrlFromVariable: string | undefined
+  readonly resourceName: string | undefined
   readonly api: "responses" | "chat" | undefined
   readonly headers: Readonly<Record<string, string>>
   /** The values of {@link Provider.moreVariables}. */
@@ -99,12 +103,14 @@ export const settings = (provider: Provider<never>, given: Given, read: Read): S
   const isGiven = given.apiKey !== undefined || given.token !== undefined
   const apiKey = isGiven ? given.apiKey : firstSet(provider.keyVariables, read)
   const token = isGiven || apiKey !== undefined ? given.token : valueOf(provider.tokenVariable, read)
+  const isPlaced = given.baseUrl !== undefined || given.resourceName !== undefined
   return {
     model: given.model,
     apiKey: redacted(apiKey),
     token: redacted(token),
     baseUrl: given.baseUrl,
-    baseUrlFromVariable: given.baseUrl === undefined ? valueOf(provider.baseUrlVariable, read) : undefined,
+    baseUrlFromVariable: isPlaced ? undefined : valueOf(provider.baseUrlVariable, read),
+    resourceName: given.resourceName,
     api: given.api,
     headers: given.headers ?? {},
     more: Object.fromEntries((provider.moreVariables ?? []).map((variable) => [variable, read(variable)]))
@@ -125,13 +131,22 @@ export const lacksKey = (provider: Provider<never>, settings: Settings): boolean
   !Object.keys(settings.headers).some((name) => name.toLowerCase() === "authorization")
 
 /**
+ * Whether there is no base URL where one is needed.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const lacksBaseUrl = (provider: Provider<never>, settings: Settings): boolean =>
+  provider.baseUrlRequired === true && !hasBaseUrl(settings)
+
+/**
  * Whether a base URL is given or set.
  *
  * @category getters
  * @since 0.1.0
  */
 export const hasBaseUrl = (settings: Settings): boolean =>
-  settings.baseUrl !== undefined || settings.baseUrlFromVariable !== undefined
+  settings.baseUrl !== undefined || settings.baseUrlFromVariable !== undefined || settings.resourceName !== undefined
 
 /**
  * The variables of a provider's key or token, in their order.
@@ -215,13 +230,15 @@ export const anthropic: Provider<Pick<Anthropic.Options, "betas" | "maxTokens" |
   baseUrlVariable: "ANTHROPIC_BASE_URL",
   defaultModel: "claude-haiku-4-5",
   models: "https://platform.claude.com/docs/en/about-claude/models/overview",
-  make: ({ token, ...settings }, own) =>
+  make: ({ token, ...settings }, { betas, maxTokens, parallelToolCalls }) =>
     Effect.flatMap(
       load(() => import("./Anthropic.ts")),
       (Anthropic) =>
         Anthropic.make({
-          ...own,
           ...settings,
+          betas,
+          maxTokens,
+          parallelToolCalls,
           authToken: token,
           baseUrl: settings.baseUrl ?? settings.baseUrlFromVariable
         })
@@ -254,12 +271,68 @@ export const google: Provider = {
 }
 
 /**
+ * Ollama, on this machine unless its variable says otherwise.
+ *
+ * @category providers
+ * @since 0.1.0
+ */
+export const ollama: Provider<Pick<Ollama.Options, "keepAlive" | "options">> = {
+  name: "ollama",
+  keyVariables: ["OLLAMA_API_KEY"],
+  keyOptional: true,
+  baseUrlVariable: "OLLAMA_HOST",
+  models: "https://ollama.com/library",
+  make: ({ baseUrlFromVariable, ...settings }, { keepAlive, options }) =>
+    Effect.flatMap(
+      load(() => import("./Ollama.ts")),
+      (Ollama) =>
+        Ollama.make({
+          ...settings,
+          keepAlive,
+          options,
+          baseUrl:
+            settings.baseUrl ?? (baseUrlFromVariable === undefined ? undefined : Ollama.fromHost(baseUrlFromVariable))
+        })
+    )
+}
+
+/**
+ * OpenAI's models on Azure. The model is the name of a deployment.
+ *
+ * @category providers
+ * @since 0.1.0
+ */
+export const azure: Provider<{ readonly apiVersion?: string | undefined }> = {
+  name: "azure",
+  id: "azure-openai",
+  keyVariables: ["AZURE_OPENAI_API_KEY"],
+  tokenVariable: "AZURE_OPENAI_AD_TOKEN",
+  baseUrlVariable: "AZURE_OPENAI_ENDPOINT",
+  baseUrlRequired: true,
+  moreVariables: ["OPENAI_API_VERSION"],
+  bothApis: true,
+  models: "https://ai.azure.com",
+  make: ({ baseUrl, baseUrlFromVariable, more, resourceName, ...settings }, { apiVersion }) =>
+    Effect.flatMap(
+      load(() => import("./AzureOpenAi.ts")),
+      (AzureOpenAi) =>
+        AzureOpenAi.make({
+          ...settings,
+          ...(baseUrl === undefined && resourceName !== undefined
+            ? { resourceName }
+            : { baseUrl: baseUrl ?? baseUrlFromVariable ?? "" }),
+          apiVersion: apiVersion ?? more["OPENAI_API_VERSION"]
+        })
+    )
+}
+
+/**
  * All of them, in the order in which one is looked for where none is named.
  *
  * @category providers
  * @since 0.1.0
  */
-export const all: ReadonlyArray<Provider> = [openAi, anthropic, google]
+export const all: ReadonlyArray<Provider> = [openAi, anthropic, google, ollama, azure]
 
 /**
  * Their names, to be read by people: `"openai, anthropic, google"`.

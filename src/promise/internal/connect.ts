@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { Authentication, LlmError } from "../../LlmError.ts"
+import { Authentication, InvalidRequest, LlmError, type Reason } from "../../LlmError.ts"
 import * as Providers from "../../provider/Providers.ts"
 import type { Provider } from "./client.ts"
 
@@ -17,24 +17,26 @@ export const connect = <Own extends object>(
 ): Provider => {
   const name = provider.id ?? provider.name
   const settings = Providers.settings(provider, given, variable)
+  const problem = Providers.lacksBaseUrl(provider, settings)
+    ? new InvalidRequest({
+        message: `there is no base URL. Pass \`baseUrl\` or \`resourceName\`, or set the variable ${provider.baseUrlVariable}.`
+      })
+    : Providers.lacksKey(provider, settings)
+      ? new Authentication({
+          message: `there is no API key. Pass \`apiKey\`, or set the variable ${Providers.secretVariables(provider).join(" or ")}.`
+        })
+      : undefined
   return {
     name,
-    llm: Providers.lacksKey(provider, settings)
-      ? Effect.succeed({ events: () => Stream.fail(noKey(provider, name, given.model)) })
-      : provider.make(settings, own)
+    llm:
+      problem === undefined
+        ? provider.make(settings, own)
+        : Effect.succeed({ events: () => Stream.fail(refused(problem, name, given.model)) })
   }
 }
 
-const noKey = (provider: Providers.Provider<never>, name: string, model: string): LlmError =>
-  new LlmError({
-    reason: new Authentication({
-      message: `there is no API key. Pass \`apiKey\`, or set the variable ${Providers.secretVariables(provider).join(" or ")}.`
-    }),
-    provider: name,
-    model,
-    phase: "request",
-    emitted: 0
-  })
+const refused = (reason: Reason, provider: string, model: string): LlmError =>
+  new LlmError({ reason, provider, model, phase: "request", emitted: 0 })
 
 /**
  * Of `"provider/model"`, both.
