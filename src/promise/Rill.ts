@@ -174,8 +174,6 @@ export interface AnthropicOptions extends ClientOptions {
    * most that the model can write.
    */
   readonly maxTokens?: number | undefined
-  /** Whether the model may call several tools in one turn. Default true. */
-  readonly parallelToolCalls?: boolean | undefined
 }
 
 /**

@@ -84,7 +84,7 @@ export interface Settings {
   readonly apiKey: Redacted.Redacted | undefined
   readonly token: Redacted.Redacted | undefined
   readonly baseUrl: string | undefined
-  /** The base URL as the variable has it, where none was given: for some in another form. */
+  /** The base URL as the variable has it, for some in another form: for where none was given. */
   readonly baseUrlFromVariable: string | undefined
   readonly resourceName: string | undefined
   readonly api: "responses" | "chat" | undefined
@@ -103,13 +103,12 @@ export const settings = (provider: Provider<never>, given: Given, read: Read): S
   const isGiven = given.apiKey !== undefined || given.token !== undefined
   const apiKey = isGiven ? given.apiKey : firstSet(provider.keyVariables, read)
   const token = isGiven || apiKey !== undefined ? given.token : valueOf(provider.tokenVariable, read)
-  const isPlaced = given.baseUrl !== undefined || given.resourceName !== undefined
   return {
     model: given.model,
     apiKey: redacted(apiKey),
     token: redacted(token),
     baseUrl: given.baseUrl,
-    baseUrlFromVariable: isPlaced ? undefined : valueOf(provider.baseUrlVariable, read),
+    baseUrlFromVariable: valueOf(provider.baseUrlVariable, read),
     resourceName: given.resourceName,
     api: given.api,
     headers: given.headers ?? {},
@@ -223,14 +222,14 @@ export const openAi: Provider<{ readonly organization?: string | undefined; read
  * @category providers
  * @since 0.1.0
  */
-export const anthropic: Provider<Pick<Anthropic.Options, "betas" | "maxTokens" | "parallelToolCalls">> = {
+export const anthropic: Provider<Pick<Anthropic.Options, "betas" | "maxTokens">> = {
   name: "anthropic",
   keyVariables: ["ANTHROPIC_API_KEY"],
   tokenVariable: "ANTHROPIC_AUTH_TOKEN",
   baseUrlVariable: "ANTHROPIC_BASE_URL",
   defaultModel: "claude-haiku-4-5",
   models: "https://platform.claude.com/docs/en/about-claude/models/overview",
-  make: ({ token, ...settings }, { betas, maxTokens, parallelToolCalls }) =>
+  make: ({ token, ...settings }, { betas, maxTokens }) =>
     Effect.flatMap(
       load(() => import("./Anthropic.ts")),
       (Anthropic) =>
@@ -238,7 +237,6 @@ export const anthropic: Provider<Pick<Anthropic.Options, "betas" | "maxTokens" |
           ...settings,
           betas,
           maxTokens,
-          parallelToolCalls,
           authToken: token,
           baseUrl: settings.baseUrl ?? settings.baseUrlFromVariable
         })

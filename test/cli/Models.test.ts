@@ -36,6 +36,7 @@ describe("on a terminal", () => {
     for (const line of lines) {
       expect(line.length).toBeLessThanOrEqual(79)
       expect(line).toBe(line.trimEnd())
+      expect(line).not.toMatch(/https:|www\./)
     }
   })
 })

@@ -64,7 +64,11 @@ describe("reads what layerConfig reads", () => {
       { ANTHROPIC_API_KEY: "k", ANTHROPIC_BASE_URL: "http://a.test/v1/" }
     ],
     ["google", Google.layerConfig({ model }), google],
-    ["google", Google.layerConfig({ model }), { GEMINI_API_KEY: "two", GOOGLE_GEMINI_BASE_URL: "http://a.test/" }],
+    [
+      "google",
+      Google.layerConfig({ model }),
+      { GEMINI_API_KEY: "two", GOOGLE_GEMINI_BASE_URL: "http://a.test/proxy/" }
+    ],
     ["ollama", Ollama.layerConfig({ model }), {}],
     ["ollama", Ollama.layerConfig({ model }), { OLLAMA_HOST: "0.0.0.0:99", OLLAMA_API_KEY: "k" }],
     [
