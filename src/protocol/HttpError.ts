@@ -112,14 +112,46 @@ export const notOfThisProtocol = (frame: Frame, wanted: string): Malformed =>
     message: `an event of the stream (${frame.data.length} characters) is not ${frame.value === undefined ? "JSON" : wanted}. Ask again, or check the base URL.`
   })
 
+/**
+ * An error whose kind the protocol has found out itself: the provider's words, and what to do about it.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export const ofKind = (kind: Kind, status: number | undefined, report: Report): Reason =>
+  kinds[kind](fieldsOf(status, report))
+
+/**
+ * The kinds of errors that a provider tells.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Kind =
+  | "Authentication"
+  | "ContextTooLong"
+  | "QuotaExhausted"
+  | "RateLimited"
+  | "Overloaded"
+  | "ContentFiltered"
+  | "NotFound"
+  | "InvalidRequest"
+  | "PermissionDenied"
+  | "ProviderFailed"
+
+const fieldsOf = (status: number | undefined, report: Report) => {
+  const code = report.code ?? report.type
+  return (advice: string): Fields => ({
+    message: `${sentence(report.message)} ${advice}`.trimEnd(),
+    ...(Number.isInteger(status) ? { status: status! } : undefined),
+    ...(code === undefined ? undefined : { code })
+  })
+}
+
 const classify = (status: number, report: Report): Reason => {
   const code = report.code ?? report.type
   const words = `${report.code ?? ""} ${report.type ?? ""} ${report.message}`.toLowerCase()
-  const fields = (advice: string) => ({
-    message: `${sentence(report.message)} ${advice}`.trimEnd(),
-    ...(Number.isInteger(status) ? { status } : undefined),
-    ...(code === undefined ? undefined : { code })
-  })
+  const fields = fieldsOf(status, report)
   // The words first: providers put very different things under one status.
   for (const [pattern, reason] of byWords) if (pattern.test(words)) return reason(fields)
   const reason = byStatus[status]
@@ -157,6 +189,19 @@ const notFound: Make = (f) => new NotFound(f("Check the model's name and the bas
 const invalidRequest: Make = (f) => new InvalidRequest(f(""))
 const permissionDenied: Make = (f) => new PermissionDenied(f("Check what the key's project may use."))
 const providerFailed: Make = (f) => new ProviderFailed(f("The fault is on the provider's side: ask again."))
+
+const kinds: Readonly<Record<Kind, Make>> = {
+  Authentication: authentication,
+  ContextTooLong: contextTooLong,
+  QuotaExhausted: quotaExhausted,
+  RateLimited: rateLimited,
+  Overloaded: overloaded,
+  ContentFiltered: contentFiltered,
+  NotFound: notFound,
+  InvalidRequest: invalidRequest,
+  PermissionDenied: permissionDenied,
+  ProviderFailed: providerFailed
+}
 
 const byWords: ReadonlyArray<readonly [RegExp, Make]> = [
   [

@@ -4,6 +4,7 @@
  *
  * @since 0.1.0
  */
+import type * as Duration from "effect/Duration"
 import type * as Result from "effect/Result"
 import type { Reason } from "../LlmError.ts"
 import type { LlmRequest } from "../LlmRequest.ts"
@@ -35,4 +36,6 @@ export interface Protocol<in out S extends Progress> {
   readonly decoder: Decoder<S>
   /** What an answer with a bad status means. */
   readonly error: (failure: HttpFailure) => Reason
+  /** The delay that the body of a bad answer asks for, where a provider tells it there: it wins over the headers'. */
+  readonly retryAfter?: (failure: HttpFailure) => Duration.Duration | undefined
 }

@@ -30,7 +30,8 @@ export interface Options<in out S extends Progress> {
   /** The model to ask where a request names none. */
   readonly model: string
   readonly protocol: Protocol<S>
-  readonly url: string
+  /** One URL, or one for each model. */
+  readonly url: string | ((model: string) => string)
   /** The key and how it is sent. */
   readonly key: Key | undefined
   /** Sent with every request. Redacted ones are secrets: no error quotes them. */
@@ -80,9 +81,15 @@ const open = Effect.fnUntraced(function* <S extends Progress>(
   )
   const meaning = (failure: Http.HttpFailure) => protocol.error({ ...failure, body: conceal(failure.body, secrets) })
   const accept = protocol.framing === "sse" ? "text/event-stream" : "application/x-ndjson"
-  const answer = yield* Http.send(client, { url: options.url, headers, body, accept }).pipe(
+  const url = typeof options.url === "string" ? options.url : options.url(model)
+  const answer = yield* Http.send(client, { url, headers, body, accept }).pipe(
     Effect.mapError((failure) =>
-      failure._tag === "HttpFailure" ? fail(meaning(failure), "headers", failure) : fail(failure, "request", {})
+      failure._tag === "HttpFailure"
+        ? fail(meaning(failure), "headers", {
+            ...failure,
+            retryAfter: protocol.retryAfter?.(failure) ?? failure.retryAfter
+          })
+        : fail(failure, "request", {})
     )
   )
   const { decoder } = protocol
@@ -96,8 +103,8 @@ const open = Effect.fnUntraced(function* <S extends Progress>(
     notAStream: (body) => meaning(answer.toFailure(body)),
     bodyFailed: Http.bodyFailed,
     fail: (reason, state) => {
-      const { emitted, output, usage } = decoder.told(state)
-      return fail(reason, output ? "mid-output" : "before-output", { emitted, usage, requestId: answer.requestId })
+      const { output, ...told } = decoder.told(state)
+      return fail(reason, output ? "mid-output" : "before-output", { ...told, requestId: answer.requestId })
     }
   })
 })

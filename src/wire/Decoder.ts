@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type * as Duration from "effect/Duration"
 import type { Reason } from "../LlmError.ts"
 import type { LlmEvent } from "../LlmEvent.ts"
 import type { LlmUsage } from "../LlmUsage.ts"
@@ -53,8 +54,23 @@ export interface Decoder<in out S extends Progress> {
   readonly isWireEnd: (frame: Frame) => boolean
   /** Called once, at a good end: adds the complete tool calls and `Finished`. */
   readonly end: (state: S, out: Array<LlmEvent>) => Reason | undefined
-  /** Characters of text told so far, whether anything of the answer was, and its usage so far. */
-  readonly told: (state: S) => { readonly emitted: number; readonly output: boolean; readonly usage: LlmUsage }
+  readonly told: (state: S) => Told
+}
+
+/**
+ * What a decoder has told, and been told, so far.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Told {
+  /** Characters of text. */
+  readonly emitted: number
+  /** Whether anything of the answer was told. */
+  readonly output: boolean
+  readonly usage: LlmUsage
+  /** The delay that an error inside the stream asks for. */
+  readonly retryAfter?: Duration.Duration | undefined
 }
 
 /**
