@@ -29,7 +29,7 @@ interface Expected {
   readonly tags: ReadonlyArray<string>
 }
 
-const check = (provider: string, outcome: Outcome, expected: Expected) => {
+const check = (outcome: Outcome, expected: Expected) => {
   const response = LlmResponse.fromEvents(outcome.events)
   expect(response.text).toBe(expected.text)
   expect(response.reasoning).toBe(expected.reasoning ?? "")
@@ -46,9 +46,8 @@ const check = (provider: string, outcome: Outcome, expected: Expected) => {
       input: expected.tags.includes("args-not-json") ? argumentsJson : JSON.parse(argumentsJson || "{}")
     }))
   )
-  // What many servers cite stands in fields of their own, which are not read yet.
   const pages = (sources: ReadonlyArray<{ readonly url?: string }>) => new Set(sources.flatMap(({ url }) => url ?? []))
-  if (provider !== "openai-compatible") expect(pages(response.sources)).toEqual(pages(expected.sources ?? []))
+  expect(pages(response.sources)).toEqual(pages(expected.sources ?? []))
   const reason = expected.toolCalls.length > 0 ? "tool-calls" : (expected.finishReason ?? "other")
   expect(response.finishReason).toBe(reason)
   expect(response.rawReason).toBe(expected.finishReasonRaw ?? undefined)
@@ -73,7 +72,7 @@ const decodes = <S extends Progress>(provider: string, protocol: Protocol<S>) =>
     for (const [cut, chunks] of cuts(body)) {
       const outcome = await Effect.runPromise(decodeBytes(protocol, chunks))
       if (first === undefined) {
-        check(provider, outcome, expected)
+        check(outcome, expected)
         first = outcome
       } else {
         expect(outcome.events, cut).toEqual(first.events)

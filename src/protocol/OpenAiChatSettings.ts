@@ -125,7 +125,10 @@ export const reasoning = (effort: LlmRequest.ReasoningEffort | undefined, deviat
   if (known === undefined) return Result.succeed({ reasoning_effort: effort })
   const fields = known[effort]
   return fields === undefined
-    ? unsupported(`the reasoning effort "${effort}"`, `Those of this provider know ${Object.keys(known).join(", ")}.`)
+    ? unsupported(
+        `the reasoning effort "${effort}"`,
+        `Those of this provider know ${Object.keys(known).join(", ")}; what else it has goes into \`extra\`.`
+      )
     : Result.succeed({ ...fields })
 }
 
