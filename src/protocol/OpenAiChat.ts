@@ -217,7 +217,7 @@ const stepPages = (state: State, chunk: Json, out: Array<LlmEvent>): void => {
 }
 
 const stepPage = (state: State, url: unknown, title: unknown, out: Array<LlmEvent>): void => {
-  if (typeof url !== "string" || state.pages.has(url)) return
+  if (typeof url !== "string" || url === "" || state.pages.has(url)) return
   state.pages.add(url)
   Turn.source(out, "url", url, title)
 }
