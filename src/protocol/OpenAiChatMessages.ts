@@ -145,7 +145,7 @@ const audioFormats: Readonly<Record<string, string>> = {
 }
 
 /**
- * What chat completions, or those of this server, cannot take, and what to do about it.
+ * What chat completions, or those of one server, cannot take, and what to do about it.
  *
  * @category errors
  * @since 0.1.0
@@ -154,4 +154,6 @@ export const unsupported = (
   feature: string,
   advice = "Leave it out, or use another provider."
 ): Result.Result<never, Unsupported> =>
-  Result.fail(new Unsupported({ message: `chat completions cannot take ${feature}. ${advice}`, feature }))
+  Result.fail(
+    new Unsupported({ message: `the provider's chat completions cannot take ${feature}. ${advice}`, feature })
+  )

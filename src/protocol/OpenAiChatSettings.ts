@@ -127,7 +127,7 @@ export const reasoning = (effort: LlmRequest.ReasoningEffort | undefined, deviat
   return fields === undefined
     ? unsupported(
         `the reasoning effort "${effort}"`,
-        `Those of this provider know ${Object.keys(known).join(", ")}; what else it has goes into \`extra\`.`
+        `They know ${Object.keys(known).join(", ")}; what else it has goes into \`extra\`.`
       )
     : Result.succeed({ ...fields })
 }

@@ -13,7 +13,7 @@ import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
+import type * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import { Llm } from "../Llm.ts"
 import { Authentication, InvalidRequest, LlmError, type Reason } from "../LlmError.ts"
@@ -124,11 +124,8 @@ export const layerConfig = (options: Options): Layer.Layer<Llm, Config.ConfigErr
     })
   )
 
-/** A variable that is empty counts as not set, as shells make it hard to tell them apart. */
 const optional = (variable: Config.Config<Redacted.Redacted>): Config.Config<Redacted.Redacted | undefined> =>
-  Config.map(Config.option(variable), (key) =>
-    Option.isSome(key) && Redacted.value(key.value) !== "" ? key.value : undefined
-  )
+  Config.map(Config.option(variable), Option.getOrUndefined)
 
 const presetOf = ({ preset }: Options): Presets.Preset | undefined =>
   preset !== undefined && Object.hasOwn(Presets.presets, preset) ? Presets.presets[preset] : undefined

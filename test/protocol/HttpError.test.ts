@@ -277,6 +277,8 @@ describe("what providers say", () => {
     expect(fromHttpFailure(failure(429, body)).message).toBe(said)
     expect(inBand(body, (text) => text)).toMatchObject({ _tag: "RateLimited", message: said })
     expect(inBand(body, (text) => text.replace("slow", "***")).message).toContain("***")
+    const asJson = { error: { ...body.error, metadata: { raw: JSON.stringify({ detail: "slow down" }) } } }
+    expect(fromHttpFailure(failure(429, asJson)).message).toBe(said)
     for (const metadata of [{ raw: " " }, { raw: 7 }, {}, null]) {
       const { message } = fromHttpFailure(failure(429, { error: { ...body.error, metadata } }))
       expect(message).toMatch(/^Provider returned error\. /)

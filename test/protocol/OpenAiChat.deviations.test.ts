@@ -80,11 +80,17 @@ describe("fields", () => {
     expect(tools({ strictTools: false })).not.toContain("strict")
   })
 
-  it("any JSON by the schema of an object", () =>
-    expect(as({ json: "json_schema" }).body({ ...ask, responseFormat: { type: "json" } })["response_format"]).toEqual({
+  it("any JSON by the schema of an object, and nothing else", () => {
+    const format = (responseFormat?: LlmRequest["responseFormat"]) =>
+      as({ json: "json_schema" }).body({ ...ask, responseFormat })["response_format"]
+    expect(format({ type: "json" })).toEqual({
       type: "json_schema",
       json_schema: { name: "response", strict: false, schema: { type: "object" } }
-    }))
+    })
+    expect(format({ type: "json-schema", schema, name: "a" })).toMatchObject({ json_schema: { name: "a", schema } })
+    expect(format({ type: "text" })).toEqual({ type: "text" })
+    expect(format()).toBeUndefined()
+  })
 
   it("efforts of reasoning, each by its fields", () => {
     const { body, failure } = as({ reasoning: { none: { thinking: false }, high: { thinking: true, effort: "max" } } })
@@ -92,7 +98,7 @@ describe("fields", () => {
     expect(body({ ...ask, reasoning: "high" })).toEqual({ ...body(ask), thinking: true, effort: "max" })
     expect(failure({ ...ask, reasoning: "low" })).toMatchObject({
       _tag: "Unsupported",
-      message: expect.stringMatching(/effort "low"\. .* know none, high/)
+      message: expect.stringMatching(/effort "low"\. They know none, high; .*`extra`/)
     })
   })
 })
@@ -200,16 +206,14 @@ describe("reasoning goes back where the server wants it", () => {
   it.effect("as the details that OpenRouter told, whole and in their order", () =>
     Effect.gen(function* () {
       const { toMessage } = yield* answerOf("reasoning-details")
-      const [message] = assistants({ history: "reasoning_details" }, [
-        ...[{ role: "user", content: "Hi" } as const],
-        toMessage
-      ])
+      const [message] = assistants({ history: "reasoning_details" }, [{ role: "user", content: "Hi" }, toMessage])
       expect(message).toEqual({
         role: "assistant",
         content: null,
         reasoning_details: [
           { type: "reasoning.text", text: "Let me see.", signature: "c2ln", format: "anthropic-claude-v1", index: 0 },
           { type: "reasoning.summary", summary: "Short.", index: 1 },
+          { type: "reasoning.text", text: "Again.", index: 2 },
           { type: "reasoning.encrypted", data: "AAA", id: "call_1", index: 0 },
           { type: "reasoning.encrypted", data: "BBB", id: "call_2", index: 0 }
         ],

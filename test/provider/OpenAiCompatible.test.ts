@@ -4,16 +4,19 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
 import * as Llm from "effect-rill/Llm"
 import type { LlmError } from "effect-rill/LlmError"
 import type { LlmRequest } from "effect-rill/LlmRequest"
 import * as OpenAiChat from "effect-rill/protocol/OpenAiChat"
 import * as OpenAiCompatible from "effect-rill/provider/OpenAiCompatible"
 import * as Presets from "effect-rill/provider/openAiCompatible/Presets"
+import * as FaultyWire from "effect-rill/testing/FaultyWire"
 import * as ChatServer from "../support/ChatServer.ts"
-import { encoding, toolkit } from "../support/describeEncode.ts"
+import { encoding, toolkit, weatherTurn } from "../support/describeEncode.ts"
 
 const key = "key-0123456789abcdef"
 const names = Object.keys(Presets.presets) as ReadonlyArray<Presets.Name>
@@ -280,6 +283,50 @@ describe.each(names)("requests to %s", (name) => {
     })
     expect(found.map(([what]) => what)).toEqual(refuses[name] ?? [])
   })
+})
+
+/** Where each wants to see its reasoning again, of a turn with calls. */
+const histories: Readonly<Partial<Record<Presets.Name, object>>> = {
+  groq: { reasoning: "Hm." },
+  mistral: {
+    content: [
+      { type: "thinking", thinking: [{ type: "text", text: "Hm." }] },
+      { type: "text", text: "Let me look." }
+    ]
+  },
+  deepseek: { reasoning_content: "Hm." },
+  fireworks: { reasoning_content: "Hm." },
+  cerebras: { reasoning: "Hm." },
+  moonshot: { reasoning_content: "Hm." },
+  zhipu: { reasoning_content: "Hm." },
+  vllm: { reasoning: "Hm." },
+  sglang: { reasoning_content: "Hm." },
+  "llama.cpp": { reasoning_content: "Hm." }
+}
+
+describe("where requests go", () => {
+  it.effect.each(names)("to %s: its URL, its key, or none where none is needed; its reasoning", (preset) =>
+    Effect.gen(function* () {
+      const { client, wire } = yield* FaultyWire.make(() => [FaultyWire.status(500), FaultyWire.chunk("no")])
+      const { baseUrl, keyOptional } = Presets.presets[preset]
+      const ask = (apiKey: Redacted.Redacted | undefined) =>
+        OpenAiCompatible.make({ preset, model: "m", apiKey }).pipe(
+          Effect.flatMap((llm) => Effect.flip(Stream.runDrain(llm.events({ prompt: weatherTurn })))),
+          Effect.provideService(HttpClient.HttpClient, client)
+        )
+      expect(yield* ask(Redacted.make(key))).toMatchObject({ reason: { _tag: "ProviderFailed" }, provider: preset })
+      yield* ask(undefined)
+      const [first, ...others] = yield* wire.requests
+      expect(first).toMatchObject({
+        url: `${baseUrl}/chat/completions`,
+        headers: { authorization: `Bearer ${key}` }
+      })
+      expect(others.map(({ headers }) => headers["authorization"])).toEqual(keyOptional === true ? [undefined] : [])
+      const { messages } = JSON.parse(first!.body) as { messages: ReadonlyArray<Record<string, unknown>> }
+      const { role: _, tool_calls: __, ...turn } = messages.find((message) => "tool_calls" in message)!
+      expect(turn).toEqual({ content: "Let me look.", ...histories[preset] })
+    })
+  )
 })
 
 // -----------------------------------------------------------------------------
