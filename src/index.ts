@@ -6,7 +6,10 @@
  *
  * @since 0.1.0
  */
+export * as Anthropic from "./provider/Anthropic.ts"
+export * as AzureOpenAi from "./provider/AzureOpenAi.ts"
 export * as Callbacks from "./policy/Callbacks.ts"
+export * as Google from "./provider/Google.ts"
 export * as Llm from "./Llm.ts"
 export * as LlmError from "./LlmError.ts"
 export * as LlmEvent from "./LlmEvent.ts"
@@ -14,6 +17,7 @@ export * as LlmObject from "./LlmObject.ts"
 export * as LlmRequest from "./LlmRequest.ts"
 export * as LlmResponse from "./LlmResponse.ts"
 export * as LlmUsage from "./LlmUsage.ts"
+export * as Ollama from "./provider/Ollama.ts"
 export * as OpenAi from "./provider/OpenAi.ts"
 export * as OpenAiCompatible from "./provider/OpenAiCompatible.ts"
 export * as PartialJson from "./PartialJson.ts"

@@ -14,8 +14,14 @@ import * as Llm from "effect-rill/Llm"
 import type { LlmError, Phase, Reason } from "effect-rill/LlmError"
 import type { LlmEvent } from "effect-rill/LlmEvent"
 import * as LlmResponse from "effect-rill/LlmResponse"
+import * as Anthropic from "effect-rill/provider/Anthropic"
+import * as Google from "effect-rill/provider/Google"
+import * as Ollama from "effect-rill/provider/Ollama"
 import * as OpenAi from "effect-rill/provider/OpenAi"
 import type { Dialect, Turn } from "effect-rill/testing/Dialect"
+import * as AnthropicMessages from "effect-rill/testing/dialect/AnthropicMessages"
+import * as GoogleGemini from "effect-rill/testing/dialect/GoogleGemini"
+import * as OllamaChat from "effect-rill/testing/dialect/OllamaChat"
 import * as OpenAiChat from "effect-rill/testing/dialect/OpenAiChat"
 import * as OpenAiResponses from "effect-rill/testing/dialect/OpenAiResponses"
 import * as FaultyWire from "effect-rill/testing/FaultyWire"
@@ -29,7 +35,10 @@ const apiKey = Redacted.make("sk-faults-0123456789")
 
 const protocols: ReadonlyArray<readonly [string, Make, Dialect]> = [
   ["openai-chat", OpenAi.make({ model: "model-1", apiKey, api: "chat" }), OpenAiChat.dialect],
-  ["openai-responses", OpenAi.make({ model: "model-1", apiKey, api: "responses" }), OpenAiResponses.dialect]
+  ["openai-responses", OpenAi.make({ model: "model-1", apiKey, api: "responses" }), OpenAiResponses.dialect],
+  ["anthropic-messages", Anthropic.make({ model: "model-1", apiKey }), AnthropicMessages.dialect],
+  ["google-gemini", Google.make({ model: "model-1", apiKey }), GoogleGemini.dialect],
+  ["ollama-chat", Ollama.make({ model: "model-1" }), OllamaChat.dialect]
 ]
 
 const turns: ReadonlyArray<readonly [string, Turn]> = [
@@ -212,7 +221,11 @@ describe.each(protocols)("%s", (_, make, dialect) => {
     const last = [semanticEnd, usage, wireEnd].filter((frame) => frame !== undefined)
     const all = [...frames, ...last]
     const position = (count: number): Position =>
-      count === all.length ? "after the end" : count > frames.length ? "after the last word" : "before the last word"
+      count === all.length && wireEnd !== undefined
+        ? "after the end"
+        : count > frames.length
+          ? "after the last word"
+          : "before the last word"
 
     it.effect.each(faults)("$name, after every frame", ({ expected, name, steps }) =>
       Effect.gen(function* () {

@@ -9,6 +9,8 @@ import * as Headers from "effect/http/Headers"
 import type { Reason } from "effect-rill/LlmError"
 import * as OpenAiChat from "effect-rill/protocol/OpenAiChat"
 import * as OpenAiResponses from "effect-rill/protocol/OpenAiResponses"
+import * as AnthropicMessages from "effect-rill/protocol/AnthropicMessages"
+import * as GoogleGemini from "effect-rill/protocol/GoogleGemini"
 import type { Protocol } from "effect-rill/protocol/Protocol"
 import type { Progress } from "effect-rill/wire/Decoder"
 import * as Http from "effect-rill/wire/Http"
@@ -28,11 +30,12 @@ interface Expected {
   readonly retryAfterMs?: number
 }
 
-/** What each of them means: the first pattern that its name fits. */
+/** What each of them means: the first line whose pattern its name fits. */
 const reasons: ReadonlyArray<readonly [name: RegExp, reason: Reason["_tag"]]> = [
+  [/^gemini-429/, "RateLimited"],
   [/-auth\.|invalid_api_keys/, "Authentication"],
   [/-ctx\./, "ContextTooLong"],
-  [/model_name_suggestion/, "NotFound"],
+  [/model_name_suggestion|^anthropic-404/, "NotFound"],
   [/-429-/, "RateLimited"],
   [/-400-/, "InvalidRequest"]
 ]
@@ -60,7 +63,8 @@ const means = <S extends Progress>(prefix: string, protocol: Protocol<S>) => {
     const reason = protocol.error(failure)
     const expectedReason = reasons.find(([pattern]) => pattern.test(name))
     expect(reason).toMatchObject({ _tag: expectedReason?.[1], status: meta.status })
-    const code = expected.code ?? expected.type
+    // Google's code is the status again; its type says more.
+    const code = prefix === "gemini" ? expected.type : (expected.code ?? expected.type)
     if (code !== undefined) expect(reason).toMatchObject({ code: String(code) })
     expect(reason.message).toContain(expected.message.trim().slice(0, 900))
     const retryAfter = protocol.retryAfter?.(failure) ?? failure.retryAfter
@@ -72,6 +76,8 @@ describe.runIf(existsSync(folder))("recorded errors", () => {
   means("openai-chat", OpenAiChat.protocol)
   means("openai-compatible", OpenAiChat.protocol)
   means("openai-responses", OpenAiResponses.protocol)
+  means("anthropic", AnthropicMessages.protocol)
+  means("gemini", GoogleGemini.protocol)
 })
 
 it.runIf(!existsSync(folder))("recorded errors: not run, since RILL_RECORDINGS names no folder", () => {

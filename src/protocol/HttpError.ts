@@ -47,7 +47,7 @@ export const readReport = (body: unknown): Report | undefined => {
   if (!Predicate.isObject(value)) return undefined
   const inner = property(value, "error")
   const error = Predicate.isObject(inner) ? inner : value
-  const message = messageOf(error)
+  const message = typeof inner === "string" ? inner : messageOf(error)
   if (message === undefined) return undefined
   const code = property(error, "code")
   const type = property(error, "type")
@@ -134,12 +134,12 @@ export const retryAfterInWords = (failure: HttpFailure): Duration.Duration | und
 const inMilliseconds: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 
 /**
- * What an error inside the stream means. Its code may be an HTTP status.
+ * What an error inside the stream means. Its code may be an HTTP status, or its type stand for one.
  *
  * @category errors
  * @since 0.1.0
  */
-export const fromReport = (report: Report): Reason => classify(Number(report.code), report)
+export const fromReport = (report: Report, status = Number(report.code)): Reason => classify(status, report)
 
 /**
  * What an error object inside the stream means. Keys that it quotes are hidden.
@@ -260,7 +260,7 @@ const anyOf = (...patterns: ReadonlyArray<RegExp>): RegExp => new RegExp(pattern
 const byWords: ReadonlyArray<readonly [RegExp, Make]> = [
   [
     anyOf(
-      /context_length_exceeded|maximum context length|context[ _]window|prompt is too long|prompt too long/,
+      /context_length_exceeded|maximum context length|context[ _]window|exceeds? context limit|prompt is too long|prompt too long/,
       /too many tokens( in the prompt|:)/,
       // Groq and Cerebras; xAI; OpenRouter.
       /reduce the length of the messages|maximum prompt length is|maximum allowed input length/,
@@ -278,8 +278,8 @@ const byWords: ReadonlyArray<readonly [RegExp, Make]> = [
   [
     anyOf(
       /insufficient_quota|exceeded your current quota|exceeded_current_quota|billing_hard_limit|billing_not_active/,
-      // OpenRouter, Hugging Face, xAI; DeepSeek, Zhipu; DashScope; OpenRouter.
-      /credit balance|insufficient credits|any credits|included credits|insufficient balance/,
+      // Anthropic; OpenRouter, Hugging Face, xAI; DeepSeek, Zhipu; DashScope; OpenRouter.
+      /credit balance|billing_error|api usage limits|insufficient credits|any credits|included credits|insufficient balance/,
       /arrearage|account is in good standing|key limit exceeded/
     ),
     quotaExhausted
@@ -288,7 +288,7 @@ const byWords: ReadonlyArray<readonly [RegExp, Make]> = [
   [/invalid_api_key|incorrect api key|invalid api key|authentication_error|authorization failed/, authentication],
   [
     anyOf(
-      /content_filter|content_policy|content management policy|violating our usage polic/,
+      /content_filter|content_policy|content management policy|content filtering policy|violating our usage polic/,
       // xAI; DashScope; DeepSeek.
       /violates usage guidelines|data_?inspection_?failed|content exists risk/
     ),

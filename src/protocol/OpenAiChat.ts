@@ -17,8 +17,8 @@ import type { Deviations } from "./OpenAiChatDeviations.ts"
 import * as OpenAiChatMessages from "./OpenAiChatMessages.ts"
 import * as OpenAiChatSettings from "./OpenAiChatSettings.ts"
 import * as OpenAiReasoningDetails from "./OpenAiReasoningDetails.ts"
-import type * as OpenAiRequest from "./OpenAiRequest.ts"
 import type { EncodedRequest, Protocol } from "./Protocol.ts"
+import type { Body } from "./RequestParts.ts"
 import * as Turn from "./Turn.ts"
 
 // -----------------------------------------------------------------------------
@@ -45,7 +45,7 @@ export const encode = (
     yield* OpenAiChatSettings.check(request, deviations)
     const messages = yield* OpenAiChatMessages.encode(prompt, deviations)
     const { choice, tools } = yield* OpenAiChatSettings.tools(request, deviations)
-    const body: OpenAiRequest.Body = {
+    const body: Body = {
       model: request.model ?? model,
       messages,
       temperature: request.temperature,

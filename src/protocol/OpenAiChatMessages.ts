@@ -12,10 +12,8 @@ import { isRecord } from "./Json.ts"
 import type { Deviations } from "./OpenAiChatDeviations.ts"
 import * as OpenAiRequest from "./OpenAiRequest.ts"
 import { option } from "./OpenAiRequest.ts"
-
-type Body = OpenAiRequest.Body
-
-type Encoded<A> = OpenAiRequest.Encoded<A>
+import * as RequestParts from "./RequestParts.ts"
+import type { Body, Encoded } from "./RequestParts.ts"
 
 /**
  * The messages of a prompt.
@@ -111,7 +109,7 @@ const encodeToolResults = (message: Prompt.ToolMessage): Encoded<ReadonlyArray<B
   for (const part of message.content) {
     if (part.type !== "tool-result") continue
     if (part.modelOutput?.some((part) => part.type === "file")) return unsupported("a file in a tool's result")
-    results.push({ role: "tool", tool_call_id: part.id, content: OpenAiRequest.resultText(part) })
+    results.push({ role: "tool", tool_call_id: part.id, content: RequestParts.resultText(part) })
   }
   return Result.succeed(results)
 }

@@ -10,10 +10,8 @@ import type { Unsupported } from "../LlmError.ts"
 import type { Deviations, Feature } from "./OpenAiChatDeviations.ts"
 import { unsupported } from "./OpenAiChatMessages.ts"
 import * as OpenAiRequest from "./OpenAiRequest.ts"
-
-type Body = OpenAiRequest.Body
-
-type Encoded<A> = OpenAiRequest.Encoded<A>
+import * as RequestParts from "./RequestParts.ts"
+import type { Body, Encoded } from "./RequestParts.ts"
 
 /**
  * Refuses what the server does not take.
@@ -66,7 +64,7 @@ const elsewhere: Readonly<Partial<Record<Feature, string>>> = {
  * @since 0.1.0
  */
 export interface Tools {
-  readonly tools: ReadonlyArray<OpenAiRequest.FunctionTool>
+  readonly tools: ReadonlyArray<RequestParts.FunctionTool>
   readonly choice: unknown
 }
 
@@ -81,30 +79,33 @@ export const tools = (request: LlmRequest.LlmRequest, deviations: Deviations): E
     const known = yield* OpenAiRequest.functionTools(request.toolkit, unsupported)
     const all =
       deviations.strictTools === false
-        ? known.map((tool): OpenAiRequest.FunctionTool => ({ ...tool, strict: undefined }))
+        ? known.map((tool): RequestParts.FunctionTool => ({ ...tool, strict: undefined }))
         : known
-    const asked = request.toolChoice
-    const choice = yield* OpenAiRequest.toolChoice(asked, all, {
-      one: (name) => ({ type: "function", function: { name } }),
-      some: (allowed) => ({ type: "allowed_tools", allowed_tools: allowed })
-    })
+    const choice = yield* RequestParts.toolChoice(request.toolChoice, all)
     const said = deviations.toolChoice ?? {}
-    if (typeof asked === "object" && "oneOf" in asked && said.some === "fewer-tools") {
-      const tools = all.filter(({ name }) => asked.oneOf.includes(name))
-      return { tools, choice: yield* encodeMode(asked.mode ?? "auto", said) }
+    if (choice.kind === "some" && said.some === "fewer-tools") {
+      const tools = all.filter(({ name }) => choice.names.includes(name))
+      return { tools, choice: yield* encodeMode(choice.mode, said) }
     }
-    if (asked === "none" && said.none === "no-tools") return { tools: [], choice: undefined }
-    if (typeof asked === "string") return { tools: all, choice: yield* encodeMode(asked, said) }
-    if (asked !== undefined && "tool" in asked && said.one === "unsupported") {
+    if (choice.kind === "mode") {
+      if (choice.mode === "none" && said.none === "no-tools") return { tools: [], choice: undefined }
+      return { tools: all, choice: yield* encodeMode(choice.mode, said) }
+    }
+    if (choice.kind === "one" && said.one === "unsupported") {
       return yield* unsupported("the choice of one tool", onlyAuto)
     }
-    return { tools: all, choice }
+    const inWords = OpenAiRequest.toolChoice(
+      choice,
+      (name) => ({ type: "function", function: { name } }),
+      (allowed) => ({ type: "allowed_tools", allowed_tools: allowed })
+    )
+    return { tools: all, choice: inWords }
   })
 
 const encodeMode = (
-  mode: "auto" | "none" | "required",
+  mode: "auto" | "none" | "required" | undefined,
   said: NonNullable<Deviations["toolChoice"]>
-): Encoded<string> => {
+): Encoded<string | undefined> => {
   if (mode !== "required") return Result.succeed(mode)
   return said.required === "unsupported"
     ? unsupported('the tool choice "required"', onlyAuto)

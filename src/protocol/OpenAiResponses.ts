@@ -15,11 +15,12 @@ import type { HttpFailure } from "../wire/Http.ts"
 import { fromHttpFailure, fromReport, inBand, notOfThisProtocol, retryAfterInWords } from "./HttpError.ts"
 import { isPresent, isRecord, type Json, records, text } from "./Json.ts"
 import * as OpenAiRequest from "./OpenAiRequest.ts"
-import type { Body } from "./OpenAiRequest.ts"
 import * as Input from "./OpenAiResponsesInput.ts"
 import { unsupported } from "./OpenAiResponsesInput.ts"
 import * as Items from "./OpenAiResponsesItems.ts"
 import type { EncodedRequest, Protocol } from "./Protocol.ts"
+import * as RequestParts from "./RequestParts.ts"
+import type { Body } from "./RequestParts.ts"
 import * as Turn from "./Turn.ts"
 
 // -----------------------------------------------------------------------------
@@ -60,10 +61,11 @@ export const encode = (
     const tools = yield* OpenAiRequest.functionTools(request.toolkit, (tool) =>
       unsupported(tool, "give it in `extra.tools` as OpenAI documents it")
     )
-    const choice = yield* OpenAiRequest.toolChoice(request.toolChoice, tools, {
-      one: (name) => ({ type: "function", name }),
-      some: (allowed) => ({ type: "allowed_tools", ...allowed })
-    })
+    const choice = OpenAiRequest.toolChoice(
+      yield* RequestParts.toolChoice(request.toolChoice, tools),
+      (name) => ({ type: "function", name }),
+      (allowed) => ({ type: "allowed_tools", ...allowed })
+    )
     const format = yield* OpenAiRequest.answerFormat(request.responseFormat)
     const reasoning = over(encodeReasoning(request.reasoning), request.extra, "reasoning")
     const body: Body = {

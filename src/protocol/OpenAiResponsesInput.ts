@@ -10,7 +10,8 @@ import type * as Prompt from "effect/ai/Prompt"
 import * as Result from "effect/Result"
 import { Unsupported } from "../LlmError.ts"
 import * as OpenAiRequest from "./OpenAiRequest.ts"
-import { type Body, type Encoded, option } from "./OpenAiRequest.ts"
+import { option } from "./OpenAiRequest.ts"
+import { type Body, type Encoded, resultText } from "./RequestParts.ts"
 
 /**
  * The items of a conversation.
@@ -170,7 +171,7 @@ const encodeToolResults = (message: Prompt.ToolMessage, custom: ReadonlySet<stri
       items.push({
         type: custom.has(part.id) ? "custom_tool_call_output" : "function_call_output",
         call_id: part.id,
-        output: withFiles ? yield* encodeContent(part.modelOutput!) : OpenAiRequest.resultText(part)
+        output: withFiles ? yield* encodeContent(part.modelOutput!) : resultText(part)
       })
     }
     return items

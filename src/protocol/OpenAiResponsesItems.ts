@@ -8,7 +8,7 @@
 import type { LlmEvent } from "../LlmEvent.ts"
 import type { TurnContext } from "../wire/Decoder.ts"
 import { isPresent, isRecord, type Json, records, text } from "./Json.ts"
-import type { Body } from "./OpenAiRequest.ts"
+import type { Body } from "./RequestParts.ts"
 import * as Turn from "./Turn.ts"
 
 /**

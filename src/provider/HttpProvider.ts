@@ -9,7 +9,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import type { Llm } from "../Llm.ts"
-import { Authentication, LlmError, type Phase, type Reason } from "../LlmError.ts"
+import { Authentication, type InvalidRequest, LlmError, type Phase, type Reason, Unreachable } from "../LlmError.ts"
 import type { LlmRequest } from "../LlmRequest.ts"
 import type { LlmUsage } from "../LlmUsage.ts"
 import type { Protocol } from "../protocol/Protocol.ts"
@@ -36,6 +36,8 @@ export interface Options<in out S extends Progress> {
   readonly key: Key | undefined
   /** Sent with every request. Redacted ones are secrets: no error quotes them. */
   readonly headers: Readonly<Record<string, string | Redacted.Redacted | undefined>>
+  /** What to do where no connection could be made, such as to start the server. */
+  readonly whenUnreachable?: string | undefined
 }
 
 /**
@@ -47,7 +49,8 @@ export interface Options<in out S extends Progress> {
 export interface Key {
   readonly header: string
   readonly scheme: "Bearer " | ""
-  readonly value: Redacted.Redacted
+  /** The key, or what gives one for each request, for keys that expire. */
+  readonly value: Redacted.Redacted | Effect.Effect<Redacted.Redacted, unknown>
 }
 
 /**
@@ -76,7 +79,8 @@ const open = Effect.fnUntraced(function* <S extends Progress>(
   const encoded = protocol.encode(request, options.model)
   if (Result.isFailure(encoded)) return yield* fail(encoded.failure, "request", {})
   const { body, inputCharacters } = encoded.success
-  const { headers, secrets } = yield* Effect.fromResult(plainHeaders(options)).pipe(
+  const { headers, secrets } = yield* currentKey(options.key).pipe(
+    Effect.flatMap((key) => Effect.fromResult(plainHeaders(options.headers, key))),
     Effect.mapError((reason) => fail(reason, "request", {}))
   )
   const meaning = (failure: Http.HttpFailure) => protocol.error({ ...failure, body: conceal(failure.body, secrets) })
@@ -89,7 +93,7 @@ const open = Effect.fnUntraced(function* <S extends Progress>(
             ...failure,
             retryAfter: protocol.retryAfter?.(failure) ?? failure.retryAfter
           })
-        : fail(failure, "request", {})
+        : fail(advised(failure, options.whenUnreachable), "request", {})
     )
   )
   const { decoder } = protocol
@@ -108,6 +112,11 @@ const open = Effect.fnUntraced(function* <S extends Progress>(
     }
   })
 })
+
+const advised = <R extends Unreachable | InvalidRequest>(reason: R, advice: string | undefined) =>
+  reason._tag === "Unreachable" && advice !== undefined
+    ? new Unreachable({ ...reason, message: `${reason.message} ${advice}` })
+    : reason
 
 interface Details {
   readonly emitted?: number | undefined
@@ -130,15 +139,31 @@ interface PlainHeaders {
   readonly secrets: ReadonlyArray<string>
 }
 
+interface CurrentKey extends Key {
+  readonly value: Redacted.Redacted
+}
+
+/** Why none could be had is not told: it may quote what a key is had with. */
+const currentKey = (key: Key | undefined): Effect.Effect<CurrentKey | undefined, Authentication> => {
+  if (key === undefined) return Effect.undefined
+  const { value } = key
+  if (!Effect.isEffect(value)) return Effect.succeed({ ...key, value })
+  return Effect.mapBoth(value, {
+    onSuccess: (value) => ({ ...key, value }),
+    onFailure: () =>
+      new Authentication({ message: "the Effect that gives the token failed. Run it by itself to see why." })
+  })
+}
+
 /** Keys come out of `Redacted` here and nowhere else. */
-const plainHeaders = (options: {
-  readonly key: Key | undefined
-  readonly headers: Readonly<Record<string, string | Redacted.Redacted | undefined>>
-}): Result.Result<PlainHeaders, Authentication> =>
+const plainHeaders = (
+  given: Readonly<Record<string, string | Redacted.Redacted | undefined>>,
+  current: CurrentKey | undefined
+): Result.Result<PlainHeaders, Authentication> =>
   Result.gen(function* () {
     const headers: Record<string, string> = {}
     const secrets: Array<string> = []
-    for (const [name, value] of Object.entries(options.headers)) {
+    for (const [name, value] of Object.entries(given)) {
       if (value === undefined) continue
       if (!Redacted.isRedacted(value)) {
         headers[name] = value
@@ -149,8 +174,8 @@ const plainHeaders = (options: {
       // What follows a scheme, as in "Basic …", is a secret by itself.
       secrets.push(...secret.split(" "))
     }
-    if (options.key !== undefined) {
-      const { header, scheme, value } = options.key
+    if (current !== undefined) {
+      const { header, scheme, value } = current
       const key = yield* plain(value, keyValue)
       headers[header] = scheme + key
       secrets.push(key)

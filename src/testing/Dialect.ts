@@ -48,8 +48,11 @@ export interface Answer {
   readonly semanticEnd?: string
   /** The frame with the usage, where that comes after the semantic end and before the wire end. */
   readonly usage?: string
-  /** The frame that ends the stream; the finish reason and the usage too, where they have no frame of their own. */
-  readonly wireEnd: string
+  /**
+   * The frame that ends the stream; the finish reason and the usage too, where they have no frame of their
+   * own. Left out where the stream has no end but that of the body.
+   */
+  readonly wireEnd?: string
 }
 
 /**

@@ -128,7 +128,8 @@ const makePull = <S extends Progress, E>(
     const frame = reader.last()
     // Of a frame that was cut in the middle nothing is known.
     if (frame !== undefined && (frame.value !== undefined || decoder.isWireEnd(frame))) step(frame, out)
-    if (!state.started && !reader.isEmpty && !(options.declared && reader.isStream)) {
+    const isOurs = reader.isStream && (options.declared || reader.isCut || over !== undefined)
+    if (!state.started && !reader.isEmpty && !isOurs) {
       fail(options.notAStream(reader.beginning))
     } else if (over === undefined) {
       const isWhole = state.end !== "none" || (decoder.endsWithInput === true && state.started)

@@ -17,8 +17,9 @@ import * as LearnedShape from "./LearnedShape.ts"
  * @since 0.1.0
  */
 export class Reader {
-  private body: "unknown" | "stream" | "document" | "page"
+  private body: "unknown" | "stream" | "document" | "page" = "unknown"
   private framing: Framing.Framing
+  private readonly isNdjson: boolean
   private readonly maxEventLength: number
   private oversized = false
   private readonly parse = LearnedShape.make()
@@ -28,8 +29,8 @@ export class Reader {
   private headLength = 0
 
   constructor(framing: "sse" | "ndjson", maxEventLength: number) {
-    this.framing = framing === "sse" ? Framing.sse() : Framing.ndjson()
-    this.body = framing === "sse" ? "unknown" : "stream"
+    this.isNdjson = framing === "ndjson"
+    this.framing = this.isNdjson ? Framing.ndjson() : Framing.sse()
     this.maxEventLength = maxEventLength
   }
 
@@ -74,8 +75,14 @@ export class Reader {
     return this.headLength === 0
   }
 
+  /** Whether the body may be a stream: nothing that has come of it says otherwise. */
   get isStream(): boolean {
-    return this.body === "stream"
+    return this.body === "stream" || this.body === "unknown"
+  }
+
+  /** Whether the body is lines of objects, the last one cut off: its beginning may be the answer's. */
+  get isCut(): boolean {
+    return this.isNdjson && this.isStream && this.frame.data !== "" && this.frame.value === undefined
   }
 
   /** The beginning of the body; all of it, if it is a document that has been read. */
@@ -89,7 +96,9 @@ export class Reader {
     // Blank lines and a byte order mark at the head of a stream mean nothing.
     const first = chunk.find((byte) => byte > 0x20 && byte !== 0xef && byte !== 0xbb && byte !== 0xbf)
     if (first === undefined) return
-    if (first === 0x3c) this.body = "page"
+    // Each line is an object; what begins with anything else was not written by the provider.
+    if (this.isNdjson) this.body = first === 0x7b ? "stream" : "page"
+    else if (first === 0x3c) this.body = "page"
     else if (first === 0x7b || first === 0x5b) {
       this.body = "document"
       this.framing = Framing.document()

@@ -253,6 +253,14 @@ describe("what providers say", () => {
       message: "No."
     }))
 
+  it("a text under `error` is the error, whatever stands beside it", () =>
+    expect(fromHttpFailure(failure(500, { message: { content: "secret" }, error: "out of memory" })).message).toMatch(
+      /^out of memory\. /
+    ))
+
+  it("an error in an error is read", () =>
+    expect(fromHttpFailure(failure(400, { error: { error: "No." } })).message).toBe("No."))
+
   it("codes may be numbers", () =>
     expect(fromHttpFailure(failure(401, { error: { code: 401, message: "User not found." } }))).toMatchObject({
       code: "401"

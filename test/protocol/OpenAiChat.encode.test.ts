@@ -2,7 +2,14 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Prompt from "effect/ai/Prompt"
 import * as Schema from "effect/Schema"
 import * as OpenAiChat from "effect-rill/protocol/OpenAiChat"
-import { describeBadInput, encoding, file, toolkit, weatherTurn } from "../support/describeEncode.ts"
+import {
+  describeBadInput,
+  describeStrictSchemas,
+  encoding,
+  file,
+  toolkit,
+  weatherTurn
+} from "../support/describeEncode.ts"
 
 const { body, failure } = encoding(OpenAiChat.encode)
 
@@ -191,6 +198,7 @@ describe("response format", () => {
 })
 
 describeBadInput(OpenAiChat.encode)
+describeStrictSchemas(OpenAiChat.encode)
 
 describe("what chat completions have no place for", () => {
   it.each([

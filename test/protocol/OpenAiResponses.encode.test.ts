@@ -5,7 +5,14 @@ import * as Toolkit from "effect/ai/Toolkit"
 import * as Schema from "effect/Schema"
 import type { LlmRequest } from "effect-rill/LlmRequest"
 import * as OpenAiResponses from "effect-rill/protocol/OpenAiResponses"
-import { describeBadInput, encoding, file, toolkit, weatherTurn } from "../support/describeEncode.ts"
+import {
+  describeBadInput,
+  describeStrictSchemas,
+  encoding,
+  file,
+  toolkit,
+  weatherTurn
+} from "../support/describeEncode.ts"
 
 const { body, failure } = encoding(OpenAiResponses.encode)
 
@@ -444,6 +451,7 @@ describe("response format", () => {
 })
 
 describeBadInput(OpenAiResponses.encode)
+describeStrictSchemas(OpenAiResponses.encode)
 
 describe("what Responses have no place for", () => {
   it.each([

@@ -25,10 +25,11 @@ export const describeDecoder = <S extends Progress>(options: {
   readonly end: string
 }): Fixtures => {
   const folder = fileURLToPath(new URL(`../fixtures/${options.folder}/`, import.meta.url))
+  const extension = `.${options.protocol.framing}`
   const names = readdirSync(folder)
-    .filter((name) => name.endsWith(".sse"))
-    .map((name) => name.slice(0, -4))
-  const read = (name: string): Uint8Array => new Uint8Array(readFileSync(`${folder}${name}.sse`))
+    .filter((name) => name.endsWith(extension))
+    .map((name) => name.slice(0, -extension.length))
+  const read = (name: string): Uint8Array => new Uint8Array(readFileSync(`${folder}${name}${extension}`))
   const decode = (chunks: ReadonlyArray<Uint8Array>, declared = true): Effect.Effect<Outcome> =>
     decodeBytes(options.protocol, chunks, { declared })
 

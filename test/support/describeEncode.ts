@@ -94,17 +94,28 @@ export const describeBadInput = (encode: Encode) => {
       [{ prompt: undefined }, /the prompt must be/],
       [{ prompt: 7 }, /the prompt must be/],
       [{ prompt: [{ role: "robot", content: "secret words" }] }, /role/],
-      [{ prompt: "Hi", toolkit, toolChoice: { tool: "nowt" } }, /nowt/],
-      [
-        { prompt: "Hi", responseFormat: { type: "json-schema", schema: Schema.Array(Schema.String) } },
-        /responseFormat has no JSON Schema .*Llm\.object/
-      ],
-      [{ prompt: "Hi", toolkit: Toolkit.make(Either) }, /the input of the tool either has no JSON Schema/]
+      [{ prompt: "Hi", toolkit, toolChoice: { tool: "nowt" } }, /nowt/]
     ])("InvalidRequest: %j", (request, message) => {
       const error = failure(request)
       expect(error._tag).toBe("InvalidRequest")
       expect(error.message).toMatch(message)
       expect(error.message).not.toContain("secret words")
     })
+  })
+}
+
+/** What protocols refuse that send OpenAI's strict dialect of JSON Schema. */
+export const describeStrictSchemas = (encode: Encode) => {
+  const { failure } = encoding(encode)
+  it.each([
+    [
+      { prompt: "Hi", responseFormat: { type: "json-schema", schema: Schema.Array(Schema.String) } },
+      /responseFormat has no JSON Schema .*Llm\.object/
+    ],
+    [{ prompt: "Hi", toolkit: Toolkit.make(Either) }, /the input of the tool either has no JSON Schema/]
+  ])("a schema that OpenAI does not enforce is InvalidRequest: %j", (request, message) => {
+    const error = failure(request)
+    expect(error._tag).toBe("InvalidRequest")
+    expect(error.message).toMatch(message)
   })
 }

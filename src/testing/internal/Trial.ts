@@ -114,12 +114,19 @@ export const whole = (answer: Answer): ReadonlyArray<string> => [...answer.frame
 export const endOf = ({ semanticEnd, usage, wireEnd }: Answer): ReadonlyArray<string> =>
   [semanticEnd, usage, wireEnd].filter((frame) => frame !== undefined)
 
+/** The frame that ends the stream, where there is one. */
+export const wireEndOf = ({ wireEnd }: Answer): ReadonlyArray<string> => (wireEnd === undefined ? [] : [wireEnd])
+
+/** An answer with a wire end. */
+export const withWireEnd = (answer: Answer): Effect.Effect<Answer, NotApplicable> =>
+  Effect.as(orNotApplicable(answer.wireEnd, "this wire has no end but that of the body"), answer)
+
 /** The answer of a turn, unless the wire has no way to say it. */
-export const answerOf = ({ dialect }: Pick<Subject, "dialect">, turn: Turn): Effect.Effect<Answer, NotApplicable> =>
-  orNotApplicable(
-    dialect.answer(turn),
-    `this wire has no ${[...new Set(turn.parts.map(({ type }) => type))].join(" and ")}`
-  )
+export const answerOf = ({ dialect }: Pick<Subject, "dialect">, turn: Turn): Effect.Effect<Answer, NotApplicable> => {
+  const end = turn.finish === "length" || turn.finish === "content-filter" ? ` that ends by ${turn.finish}` : ""
+  const parts = [...new Set(turn.parts.map(({ type }) => type))].join(" and ")
+  return orNotApplicable(dialect.answer(turn), `this wire has no ${parts}${end}`)
+}
 
 /** @internal */
 export const orNotApplicable = <A>(value: A | undefined, message: string): Effect.Effect<A, NotApplicable> =>

@@ -57,9 +57,10 @@ export const law: Law = {
         }
       })
     },
-    sameLines("lines that end with CR LF", (text) => text.replaceAll("\n", "\r\n")),
-    sameLines("lines that end with CR", (text) => text.replaceAll("\n", "\r")),
-    sameLines("a byte order mark", (text) => `\ufeff${text}`)
+    sameLines("lines that end with CR LF", /event-stream|ndjson/, (text) => text.replaceAll("\n", "\r\n")),
+    // A line of NDJSON ends with LF: https://github.com/ndjson/ndjson-spec.
+    sameLines("lines that end with CR", /event-stream/, (text) => text.replaceAll("\n", "\r")),
+    sameLines("a byte order mark", /event-stream|ndjson/, (text) => `\ufeff${text}`)
   ]
 }
 
@@ -80,13 +81,13 @@ function sameAs(
   }
 }
 
-/** The same events with other line ends: a matter of SSE alone. */
-function sameLines(what: string, change: (text: string) => string): Check {
+/** The same events with other line ends: a matter of wires that are made of lines. */
+function sameLines(what: string, wires: RegExp, change: (text: string) => string): Check {
   return {
     title: `${what} ${what.startsWith("a ") ? "changes" : "change"} nothing`,
     run: Effect.fnUntraced(function* (subject) {
-      if (!subject.dialect.contentType.includes("event-stream")) {
-        return yield* new NotApplicable({ message: "this wire is not server-sent events" })
+      if (!wires.test(subject.dialect.contentType)) {
+        return yield* new NotApplicable({ message: `the lines of ${subject.dialect.contentType} have no other ends` })
       }
       const answer = whole(yield* answerOf(subject, turn([story]))).join("")
       // What an answer begins with may not matter; an error at its head does.

@@ -22,7 +22,8 @@ import {
   play,
   story,
   turn,
-  whole
+  whole,
+  wireEndOf
 } from "../Trial.ts"
 
 const text = story.deltas.join("")
@@ -56,7 +57,7 @@ export const law: Law = {
       run: Effect.fnUntraced(function* (subject) {
         const answer = yield* answerOf(subject, turn([story]))
         const end = yield* orNotApplicable(answer.semanticEnd, "the last word is the wire's end")
-        const frames = [...answer.frames, end, yield* errorOf(subject), answer.wireEnd]
+        const frames = [...answer.frames, end, yield* errorOf(subject), ...wireEndOf(answer)]
         const { state } = yield* play(subject, good(subject, frames))
         yield* claimSame(state, "failed", "an answer with a late error")
       })
@@ -91,7 +92,10 @@ export const law: Law = {
       title: "a frame that is broken is Malformed, after what came before",
       run: Effect.fnUntraced(function* (subject) {
         const answer = yield* answerOf(subject, turn([story]))
-        const run = yield* play(subject, good(subject, [...answer.frames, subject.dialect.malformed, answer.wireEnd]))
+        const run = yield* play(
+          subject,
+          good(subject, [...answer.frames, subject.dialect.malformed, ...wireEndOf(answer)])
+        )
         yield* claimSame([run.error?.reason._tag ?? run.state, run.text], ["Malformed", text], "the answer")
       })
     },

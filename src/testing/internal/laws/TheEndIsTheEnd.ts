@@ -6,7 +6,19 @@
  */
 import * as Effect from "effect/Effect"
 import * as FaultyWire from "../../FaultyWire.ts"
-import { answerOf, claim, claimClosed, claimSame, good, type Law, play, story, turn, whole } from "../Trial.ts"
+import {
+  answerOf,
+  claim,
+  claimClosed,
+  claimSame,
+  good,
+  type Law,
+  play,
+  story,
+  turn,
+  whole,
+  withWireEnd
+} from "../Trial.ts"
 
 export const law: Law = {
   number: 3,
@@ -15,7 +27,7 @@ export const law: Law = {
     {
       title: "the wire end completes an answer at once, though the body stays open",
       run: Effect.fnUntraced(function* (subject) {
-        const answer = yield* answerOf(subject, turn([story]))
+        const answer = yield* withWireEnd(yield* answerOf(subject, turn([story])))
         const run = yield* play(subject, good(subject, whole(answer), FaultyWire.linger), "50 millis")
         yield* claimSame(run.state, "completed", "the answer, 50 ms after its end,")
         yield* claimClosed(run, "after its end")
@@ -24,7 +36,7 @@ export const law: Law = {
     {
       title: "nothing after the wire end is told",
       run: Effect.fnUntraced(function* (subject) {
-        const answer = yield* answerOf(subject, turn([story]))
+        const answer = yield* withWireEnd(yield* answerOf(subject, turn([story])))
         const frames = [...whole(answer), ...answer.frames, subject.dialect.malformed]
         const together = yield* play(subject, good(subject, [frames.join("")]))
         const apart = yield* play(subject, good(subject, frames))
@@ -36,7 +48,7 @@ export const law: Law = {
     {
       title: "a connection that breaks after the wire end changes nothing",
       run: Effect.fnUntraced(function* (subject) {
-        const answer = yield* answerOf(subject, turn([story]))
+        const answer = yield* withWireEnd(yield* answerOf(subject, turn([story])))
         const { error, state } = yield* play(subject, good(subject, whole(answer), FaultyWire.reset()))
         yield* claimSame(state, "completed", error?.message ?? "the answer")
       })
