@@ -58,7 +58,7 @@ describe("the README's providers", () => {
       const row = readme.split("\n").find((line) => line.startsWith("|") && line.includes(`\`${name}\``))
       expect(row, name).toContain(`\`${keyVariable}\``)
     }
-    const providers = readdirSync(`${root}src/provider`).filter((name) => /^(?!Http)[A-Z]\w+\.ts$/.test(name))
+    const providers = readdirSync(`${root}src/provider`).filter((name) => /^(?!Http|Providers)[A-Z]\w+\.ts$/.test(name))
     expect(providers.length).toBeGreaterThan(5)
     for (const name of providers) expect(readme).toContain(`| \`${name.replace(".ts", "")}\` |`)
   })

@@ -17,7 +17,7 @@
 import * as Providers from "../provider/Providers.ts"
 import type { AttemptFailed, Event, Response, Restarted, Switched } from "./Answer.ts"
 import * as client from "./internal/client.ts"
-import { connect, named } from "./internal/connect.ts"
+import { compatible, connect, named } from "./internal/connect.ts"
 import type { CallOptions, Input } from "./Request.ts"
 import type { RillError, Usage } from "./RillError.ts"
 
@@ -275,6 +275,76 @@ export interface AzureOpenAiOptions extends ClientOptions {
  */
 export const fromAzureOpenAi = (model: string, options: AzureOpenAiOptions = {}): Rill =>
   client.make(connect(Providers.azure, { ...options, model }, options), options)
+
+/**
+ * A server that is known: its URL, the variable of its key, and in what it deviates from OpenAI.
+ *
+ * @category clients
+ * @since 0.1.0
+ */
+export type Preset =
+  | "groq"
+  | "together"
+  | "mistral"
+  | "deepseek"
+  | "fireworks"
+  | "perplexity"
+  | "cerebras"
+  | "openrouter"
+  | "sambanova"
+  | "xai"
+  | "nvidia"
+  | "moonshot"
+  | "zhipu"
+  | "dashscope"
+  | "huggingface"
+  | "github-models"
+  | "cohere"
+  | "vllm"
+  | "sglang"
+  | "llama.cpp"
+  | "lmstudio"
+  | "localai"
+  | "litellm"
+
+/**
+ * Options of {@link fromOpenAiCompatible}: a preset, a base URL, or both.
+ *
+ * @category clients
+ * @since 0.1.0
+ */
+export type OpenAiCompatibleOptions = ClientOptions & {
+  /** The provider's name, for events and errors. Default: the preset's, or `"openai-compatible"`. */
+  readonly name?: string | undefined
+} & (
+    | {
+        readonly preset: Preset
+        /** Another place where it is, such as a region, a proxy, or another port. */
+        readonly baseUrl?: string | undefined
+      }
+    | {
+        readonly preset?: undefined
+        /** The URL before `/chat/completions`, such as `"http://localhost:8000/v1"`. */
+        readonly baseUrl: string
+      }
+  )
+
+/**
+ * A client of a server that speaks OpenAI's chat completions.
+ *
+ * ```ts
+ * const groq = Rill.fromOpenAiCompatible("openai/gpt-oss-120b", { preset: "groq" })
+ * const mine = Rill.fromOpenAiCompatible("qwen3", { baseUrl: "http://10.0.0.5:8000/v1" })
+ * ```
+ *
+ * The key's variable is the preset's, such as `GROQ_API_KEY`; without a preset, none is read. Throws a `TypeError`,
+ * which lists the presets, where there is none of that name.
+ *
+ * @category clients
+ * @since 0.1.0
+ */
+export const fromOpenAiCompatible = (model: string, options: OpenAiCompatibleOptions): Rill =>
+  client.make(connect(compatible(options.preset, options.name), { ...options, model }, options), options)
 
 /**
  * Options of {@link from}.

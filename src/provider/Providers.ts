@@ -11,6 +11,7 @@ import * as Redacted from "effect/Redacted"
 import type { Llm } from "../Llm.ts"
 import type * as Anthropic from "./Anthropic.ts"
 import type * as Ollama from "./Ollama.ts"
+import * as Presets from "./openAiCompatible/Presets.ts"
 
 /**
  * A provider that can be named. `Own` are the options that it alone has.
@@ -325,12 +326,79 @@ export const azure: Provider<{ readonly apiVersion?: string | undefined }> = {
 }
 
 /**
+ * The server of one of `OpenAiCompatible`'s presets.
+ *
+ * @category providers
+ * @since 0.1.0
+ */
+export const preset = (name: Presets.Name): Provider<Named> => {
+  const { baseUrl, defaultModel, keyOptional = false, keyVariable, models }: Presets.Preset = Presets.presets[name]
+  return {
+    name,
+    keyVariables: [keyVariable],
+    keyOptional,
+    ...(defaultModel === undefined ? undefined : { defaultModel }),
+    models: models ?? `${baseUrl}/models`,
+    make: ({ apiKey, baseUrl, headers, model }, own) =>
+      Effect.flatMap(
+        load(() => import("./OpenAiCompatible.ts")),
+        (OpenAiCompatible) => OpenAiCompatible.make({ preset: name, apiKey, baseUrl, headers, model, name: own.name })
+      )
+  }
+}
+
+/**
+ * What servers of OpenAI's chat completions take beside {@link Given}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Named {
+  /** The provider's name, for events and errors. */
+  readonly name?: string | undefined
+}
+
+/**
+ * A server that speaks OpenAI's chat completions, at a base URL. It has no variables, and no name to be found by.
+ *
+ * @category providers
+ * @since 0.1.0
+ */
+export const server: Provider<Named> = {
+  name: "openai-compatible",
+  keyVariables: [],
+  keyOptional: true,
+  baseUrlRequired: true,
+  models: "https://platform.openai.com/docs/api-reference/models/list",
+  make: ({ apiKey, baseUrl = "", headers, model }, { name }) =>
+    Effect.flatMap(
+      load(() => import("./OpenAiCompatible.ts")),
+      (OpenAiCompatible) => OpenAiCompatible.make({ apiKey, baseUrl, headers, model, name })
+    )
+}
+
+/**
+ * Whether there is a preset of this name.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isPreset = (name: string): name is Presets.Name => Object.hasOwn(Presets.presets, name)
+
+/**
  * All of them, in the order in which one is looked for where none is named.
  *
  * @category providers
  * @since 0.1.0
  */
-export const all: ReadonlyArray<Provider> = [openAi, anthropic, google, ollama, azure]
+export const all: ReadonlyArray<Provider> = [
+  openAi,
+  anthropic,
+  google,
+  ollama,
+  azure,
+  ...Object.keys(Presets.presets).filter(isPreset).map(preset)
+]
 
 /**
  * Their names, to be read by people: `"openai, anthropic, google"`.

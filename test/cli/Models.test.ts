@@ -15,6 +15,9 @@ describe("a line", () => {
     ["ollama", {}, "OLLAMA_HOST", "optional"],
     ["ollama", { OLLAMA_HOST: "h" }, "OLLAMA_HOST", "set"],
     ["ollama", { OLLAMA_API_KEY: "k" }, "OLLAMA_API_KEY", "set"],
+    ["groq", {}, "GROQ_API_KEY", "not set"],
+    ["groq", { GROQ_API_KEY: "k" }, "GROQ_API_KEY", "set"],
+    ["vllm", {}, "VLLM_API_KEY", "optional"],
     ["azure", {}, "AZURE_OPENAI_API_KEY", "not set"],
     ["azure", endpoint, "AZURE_OPENAI_API_KEY", "not set"],
     ["azure", { AZURE_OPENAI_AD_TOKEN: "t" }, "AZURE_OPENAI_ENDPOINT", "not set"],
@@ -34,7 +37,7 @@ describe("on a terminal", () => {
     const column = heading!.indexOf("VARIABLE")
     for (const line of rest) expect(line.slice(column - 1)).toMatch(/^ [A-Z]/)
     for (const line of lines) {
-      expect(line.length).toBeLessThanOrEqual(79)
+      expect(line.length).toBeLessThanOrEqual(80)
       expect(line).toBe(line.trimEnd())
       expect(line).not.toMatch(/https:|www\./)
     }

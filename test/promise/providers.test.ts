@@ -91,6 +91,14 @@ const cases: ReadonlyArray<Case> = [
     key: "AZURE_OPENAI_API_KEY",
     place: "AZURE_OPENAI_ENDPOINT",
     header: "api-key"
+  },
+  {
+    name: "groq",
+    at: (origin) => `${origin}/v1`,
+    client: (options) => Rill.fromOpenAiCompatible("openai/gpt-oss-120b", { preset: "groq", ...options }),
+    full: "groq/openai/gpt-oss-120b",
+    key: "GROQ_API_KEY",
+    header: "authorization"
   }
 ]
 
@@ -186,6 +194,51 @@ describe("options that one provider has", () => {
     const error = await rejection(rill.run("x"))
     expect(error.reason).toBe("InvalidRequest")
     expect(error.message).toContain("AZURE_OPENAI_ENDPOINT")
+  })
+})
+
+describe("fromOpenAiCompatible", () => {
+  it("of a base URL", async () => {
+    environment({ OPENAI_API_KEY: "sk-set", GROQ_API_KEY: "sk-set" })
+    await using rill = Rill.fromOpenAiCompatible("m", { baseUrl: `${server.url}/v1` })
+    expect(await rill.run("Tell me a story")).toMatchObject({
+      text: "Once upon a time.",
+      provider: "openai-compatible"
+    })
+    let keys: string | null = ""
+    const fetch: typeof globalThis.fetch = (input, init) => {
+      keys = new Headers(init?.headers).get("authorization")
+      return globalThis.fetch(input, init)
+    }
+    await using named = Rill.fromOpenAiCompatible("m", { baseUrl: `${server.url}/v1`, name: "mine", fetch })
+    expect((await rejection(named.run("Is there a limit?"))).provider).toBe("mine")
+    expect(keys).toBe(null)
+  })
+
+  it("of a preset under another name, which its errors have", async () => {
+    environment()
+    await using rill = Rill.fromOpenAiCompatible("m", { preset: "groq", name: "fast" })
+    expect(await rejection(rill.run("x"))).toMatchObject({ reason: "Authentication", provider: "fast" })
+  })
+
+  it("of a server of one's own, without a key", async () => {
+    environment()
+    const fetch = vi.fn<typeof globalThis.fetch>(() => Promise.resolve(new Response("no", { status: 400 })))
+    await using rill = Rill.fromOpenAiCompatible("m", { preset: "vllm", fetch })
+    await rejection(rill.run("x"))
+    expect(String(fetch.mock.calls[0]![0])).toBe("http://localhost:8000/v1/chat/completions")
+  })
+
+  it("of nothing, and of a preset that there is not", async () => {
+    const given = (): Rill.OpenAiCompatibleOptions => ({ baseUrl: "http://a.test" })
+    await using rill = Rill.fromOpenAiCompatible("m", Object.assign(given(), { baseUrl: undefined }))
+    const error = await rejection(rill.run("x"))
+    expect(error.reason).toBe("InvalidRequest")
+    expect(error.message).toContain("`baseUrl`")
+    const unknown = (): Rill.Rill =>
+      Rill.fromOpenAiCompatible("m", Object.assign(given(), JSON.parse('{"preset":"toString"}')))
+    expect(unknown).toThrow(TypeError)
+    expect(unknown).toThrow(/no preset "toString"\. There are: groq, .*, litellm;/)
   })
 })
 

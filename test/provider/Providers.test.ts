@@ -10,6 +10,7 @@ import * as AzureOpenAi from "effect-rill/provider/AzureOpenAi"
 import * as Google from "effect-rill/provider/Google"
 import * as Ollama from "effect-rill/provider/Ollama"
 import * as OpenAi from "effect-rill/provider/OpenAi"
+import * as OpenAiCompatible from "effect-rill/provider/OpenAiCompatible"
 import * as Providers from "effect-rill/provider/Providers"
 import { describe, expect, it } from "vitest"
 
@@ -77,6 +78,9 @@ describe("reads what layerConfig reads", () => {
       { ...endpoint, AZURE_OPENAI_API_KEY: "k", AZURE_OPENAI_AD_TOKEN: "t" }
     ],
     ["azure", AzureOpenAi.layerConfig({ model }), { ...endpoint, AZURE_OPENAI_AD_TOKEN: "t" }],
+    ["openrouter", OpenAiCompatible.layerConfig({ model, preset: "openrouter" }), { OPENROUTER_API_KEY: "k" }],
+    ["llama.cpp", OpenAiCompatible.layerConfig({ model, preset: "llama.cpp" }), {}],
+    ["lmstudio", OpenAiCompatible.layerConfig({ model, preset: "lmstudio" }), { LM_API_TOKEN: "k" }],
     [
       "azure",
       AzureOpenAi.layerConfig({ model }),
@@ -124,6 +128,9 @@ describe("settings", () => {
     ["anthropic", { ANTHROPIC_AUTH_TOKEN: "t" }, {}, false],
     ["google", { GEMINI_API_KEY: "k" }, {}, false],
     ["ollama", {}, {}, false],
+    ["groq", {}, {}, true],
+    ["groq", { GROQ_API_KEY: "k" }, {}, false],
+    ["vllm", {}, {}, false],
     ["azure", endpoint, {}, true],
     ["azure", {}, { resourceName: "r", token: "t" }, false]
   ] as ReadonlyArray<readonly [string, Env, Partial<Providers.Given>, boolean]>)(

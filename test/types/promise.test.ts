@@ -10,6 +10,7 @@ import type * as LlmError from "effect-rill/LlmError"
 import type * as LlmEvent from "effect-rill/LlmEvent"
 import type * as LlmRequest from "effect-rill/LlmRequest"
 import type * as LlmUsage from "effect-rill/LlmUsage"
+import type * as Presets from "effect-rill/provider/openAiCompatible/Presets"
 import type * as Rill from "effect-rill/promise/Rill"
 import { afterAll, beforeAll, expect, it } from "vitest"
 
@@ -25,6 +26,7 @@ it("the plain types are in step with the core's", () => {
   holds<Equal<Rill.Phase, LlmError.Phase>>()
   holds<Equal<Rill.FinishReason, LlmEvent.FinishReason>>()
   holds<Equal<Rill.Event["_tag"], LlmEvent.LlmEvent["_tag"]>>()
+  holds<Equal<Rill.Preset, Presets.Name>>()
   holds<Equal<keyof Rill.Usage, keyof LlmUsage.LlmUsage>>()
   holds<Equal<Rill.Request["reasoning"], LlmRequest.ReasoningEffort | undefined>>()
   // Tools are for a later version.

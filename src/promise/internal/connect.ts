@@ -19,7 +19,10 @@ export const connect = <Own extends object>(
   const settings = Providers.settings(provider, given, variable)
   const problem = Providers.lacksBaseUrl(provider, settings)
     ? new InvalidRequest({
-        message: `there is no base URL. Pass \`baseUrl\` or \`resourceName\`, or set the variable ${provider.baseUrlVariable}.`
+        message:
+          provider.baseUrlVariable === undefined
+            ? "there is no base URL. Pass `baseUrl`, or the `preset` of a server that is known."
+            : `there is no base URL. Pass \`baseUrl\` or \`resourceName\`, or set the variable ${provider.baseUrlVariable}.`
       })
     : Providers.lacksKey(provider, settings)
       ? new Authentication({
@@ -37,6 +40,25 @@ export const connect = <Own extends object>(
 
 const refused = (reason: Reason, provider: string, model: string): LlmError =>
   new LlmError({ reason, provider, model, phase: "request", emitted: 0 })
+
+/**
+ * The server of a preset, or any, under its own name if it has one.
+ *
+ * @internal
+ */
+export const compatible = (
+  preset: string | undefined,
+  name: string | undefined
+): Providers.Provider<Providers.Named> => {
+  if (preset !== undefined && !Providers.isPreset(preset)) {
+    const known = Providers.all.map(({ name }) => name).filter(Providers.isPreset)
+    throw new TypeError(
+      `there is no preset ${JSON.stringify(preset)}. There are: ${known.join(", ")}; or give a baseUrl.`
+    )
+  }
+  const provider = preset === undefined ? Providers.server : Providers.preset(preset)
+  return name === undefined ? provider : { ...provider, id: name }
+}
 
 /**
  * Of `"provider/model"`, both.

@@ -22,6 +22,10 @@ export interface Preset {
   readonly keyVariable: string
   /** Whether it answers without a key, as servers of your own mostly do. Default false. */
   readonly keyOptional?: boolean
+  /** The page that lists its models. Default: what the server itself lists, at `/models`. */
+  readonly models?: string
+  /** A name that stands for whatever model is right for most, where the server has one. */
+  readonly defaultModel?: string
   /** On top of {@link usual}. */
   readonly deviations?: Deviations
 }
@@ -55,6 +59,7 @@ const table = {
     baseUrl: "https://api.groq.com/openai/v1",
     page: "https://console.groq.com/docs/openai",
     keyVariable: "GROQ_API_KEY",
+    models: "https://console.groq.com/docs/models",
     deviations: {
       maxTokens: "max_completion_tokens",
       unsupported: ["name", "frequencyPenalty", "presencePenalty"],
@@ -65,6 +70,7 @@ const table = {
     baseUrl: "https://api.together.xyz/v1",
     page: "https://docs.together.ai/docs/openai-api-compatibility",
     keyVariable: "TOGETHER_API_KEY",
+    models: "https://www.together.ai/models",
     deviations: { strictTools: false }
   },
   // Unknown fields are refused (422). Usage comes with the last chunk, unasked.
@@ -72,6 +78,8 @@ const table = {
     baseUrl: "https://api.mistral.ai/v1",
     page: "https://docs.mistral.ai/api/endpoint/chat",
     keyVariable: "MISTRAL_API_KEY",
+    models: "https://docs.mistral.ai/getting-started/models/",
+    defaultModel: "mistral-small-latest",
     deviations: {
       unsupported: ["name"],
       seed: "random_seed",
@@ -85,6 +93,7 @@ const table = {
     baseUrl: "https://api.deepseek.com",
     page: "https://api-docs.deepseek.com/guides/thinking_mode",
     keyVariable: "DEEPSEEK_API_KEY",
+    models: "https://api-docs.deepseek.com",
     deviations: {
       unsupported: ["seed", "json-schema"],
       strictTools: false,
@@ -100,6 +109,7 @@ const table = {
     baseUrl: "https://api.fireworks.ai/inference/v1",
     page: "https://docs.fireworks.ai/tools-sdks/openai-compatibility",
     keyVariable: "FIREWORKS_API_KEY",
+    models: "https://fireworks.ai/models",
     deviations: { strictTools: false, history: "reasoning_content" }
   },
   // Its parameters are those of the page; usage comes in every chunk, unasked. Some answers end without `[DONE]`.
@@ -107,6 +117,8 @@ const table = {
     baseUrl: "https://api.perplexity.ai",
     page: "https://docs.perplexity.ai/guides/chat-completions-guide",
     keyVariable: "PERPLEXITY_API_KEY",
+    models: "https://docs.perplexity.ai/getting-started/models",
+    defaultModel: "sonar",
     deviations: { unsupported: ["toolkit", "stop", "seed", "json"], streamOptions: false }
   },
   // Penalties are refused (400).
@@ -114,6 +126,7 @@ const table = {
     baseUrl: "https://api.cerebras.ai/v1",
     page: "https://inference-docs.cerebras.ai/resources/openai",
     keyVariable: "CEREBRAS_API_KEY",
+    models: "https://inference-docs.cerebras.ai",
     deviations: {
       maxTokens: "max_completion_tokens",
       unsupported: ["frequencyPenalty", "presencePenalty"],
@@ -124,6 +137,8 @@ const table = {
     baseUrl: "https://openrouter.ai/api/v1",
     page: "https://openrouter.ai/docs/use-cases/reasoning-tokens",
     keyVariable: "OPENROUTER_API_KEY",
+    models: "https://openrouter.ai/models",
+    defaultModel: "openrouter/auto",
     deviations: {
       reasoning: {
         none: { reasoning: { effort: "none" } },
@@ -141,6 +156,7 @@ const table = {
     baseUrl: "https://api.sambanova.ai/v1",
     page: "https://docs.sambanova.ai/docs/api-reference/chat-completions/create-chat-based-completion",
     keyVariable: "SAMBANOVA_API_KEY",
+    models: "https://docs.sambanova.ai/cloud/docs",
     deviations: { unsupported: ["frequencyPenalty", "presencePenalty"], strictTools: false }
   },
   // A wrong key is a 400 here.
@@ -148,12 +164,14 @@ const table = {
     baseUrl: "https://api.x.ai/v1",
     page: "https://docs.x.ai/docs/api-reference",
     keyVariable: "XAI_API_KEY",
+    models: "https://docs.x.ai/docs/models",
     deviations: { maxTokens: "max_completion_tokens" }
   },
   nvidia: {
     baseUrl: "https://integrate.api.nvidia.com/v1",
     page: "https://docs.api.nvidia.com/nim/reference/llm-apis",
     keyVariable: "NVIDIA_API_KEY",
+    models: "https://build.nvidia.com/models",
     deviations: { strictTools: false }
   },
   // Reasoning beside tool calls must go back, or the answer is a 400.
@@ -161,6 +179,7 @@ const table = {
     baseUrl: "https://api.moonshot.ai/v1",
     page: "https://platform.kimi.ai/docs/guide/migrating-from-openai-to-kimi",
     keyVariable: "MOONSHOT_API_KEY",
+    models: "https://platform.kimi.ai/docs",
     deviations: {
       maxTokens: "max_completion_tokens",
       unsupported: ["seed"],
@@ -175,6 +194,7 @@ const table = {
     baseUrl: "https://api.z.ai/api/paas/v4",
     page: "https://docs.z.ai/api-reference/llm/chat-completion",
     keyVariable: "ZAI_API_KEY",
+    models: "https://docs.z.ai",
     deviations: {
       unsupported: ["name", "seed", "frequencyPenalty", "presencePenalty", "json-schema"],
       streamOptions: false,
@@ -193,6 +213,7 @@ const table = {
     baseUrl: "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
     page: "https://www.alibabacloud.com/help/en/model-studio/qwen-api-via-openai-chat-completions",
     keyVariable: "DASHSCOPE_API_KEY",
+    models: "https://bailian.console.alibabacloud.com",
     deviations: {
       unsupported: ["frequencyPenalty"],
       strictTools: false,
@@ -203,17 +224,20 @@ const table = {
   huggingface: {
     baseUrl: "https://router.huggingface.co/v1",
     page: "https://huggingface.co/docs/inference-providers/tasks/chat-completion",
-    keyVariable: "HF_TOKEN"
+    keyVariable: "HF_TOKEN",
+    models: "https://huggingface.co/models"
   },
   "github-models": {
     baseUrl: "https://models.github.ai/inference",
     page: "https://docs.github.com/en/rest/models/inference",
-    keyVariable: "GITHUB_TOKEN"
+    keyVariable: "GITHUB_TOKEN",
+    models: "https://github.com/marketplace/models"
   },
   cohere: {
     baseUrl: "https://api.cohere.ai/compatibility/v1",
     page: "https://docs.cohere.com/docs/compatibility-api",
-    keyVariable: "COHERE_API_KEY"
+    keyVariable: "COHERE_API_KEY",
+    models: "https://docs.cohere.com/docs/models"
   },
   vllm: {
     baseUrl: "http://localhost:8000/v1",
