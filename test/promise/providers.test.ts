@@ -219,6 +219,13 @@ describe("fromOpenAiCompatible", () => {
     environment()
     await using rill = Rill.fromOpenAiCompatible("m", { preset: "groq", name: "fast" })
     expect(await rejection(rill.run("x"))).toMatchObject({ reason: "Authentication", provider: "fast" })
+    await using keyed = Rill.fromOpenAiCompatible("m", {
+      preset: "groq",
+      name: "fast",
+      apiKey: "k",
+      baseUrl: `${server.url}/v1`
+    })
+    expect((await keyed.run("Tell me a story")).provider).toBe("fast")
   })
 
   it("of a server of one's own, without a key", async () => {
@@ -234,12 +241,21 @@ describe("fromOpenAiCompatible", () => {
     await using rill = Rill.fromOpenAiCompatible("m", Object.assign(given(), { baseUrl: undefined }))
     const error = await rejection(rill.run("x"))
     expect(error.reason).toBe("InvalidRequest")
-    expect(error.message).toContain("`baseUrl`")
+    expect(error.message).toContain("Pass `baseUrl`, or the `preset`")
     const unknown = (): Rill.Rill =>
       Rill.fromOpenAiCompatible("m", Object.assign(given(), JSON.parse('{"preset":"toString"}')))
     expect(unknown).toThrow(TypeError)
     expect(unknown).toThrow(/no preset "toString"\. There are: groq, .*, litellm;/)
   })
+})
+
+it("an environment that may not be read has nothing set", async () => {
+  const env = new Proxy({}, { get: () => assert.fail("not permitted") })
+  vi.stubGlobal("process", { env })
+  const rill = Rill.fromAnthropic("m")
+  vi.unstubAllGlobals()
+  expect(await rejection(rill.run("x"))).toMatchObject({ reason: "Authentication" })
+  await rill.close()
 })
 
 describe("from", () => {

@@ -127,6 +127,22 @@ it("serve a program that has no Effect installed", () => {
     `import * as Rill from "./Rill.js"
 export const main = async (signal: AbortSignal): Promise<string> => {
   await using rill = Rill.fromOpenAi("m", { apiKey: "k", fetch, callbacks: { onToken: (text) => text.length } })
+  await using anthropic = Rill.fromAnthropic("m", { authToken: "t", betas: ["b"], maxTokens: 9 })
+  await using google = Rill.fromGoogle("m", { apiKey: "k" })
+  await using ollama = Rill.fromOllama("m", { keepAlive: Infinity, options: { num_ctx: 1 } })
+  await using azure = Rill.fromAzureOpenAi("m", { resourceName: "r", token: "t", apiVersion: "2024-10-21" })
+  const preset: Rill.Preset = "groq"
+  const options: Rill.OpenAiCompatibleOptions = { preset, name: "n" }
+  const clients: Array<Rill.Rill> = [
+    anthropic,
+    google,
+    ollama,
+    azure,
+    Rill.fromOpenAiCompatible("m", options),
+    Rill.fromOpenAiCompatible("m", { baseUrl: "http://localhost:8000/v1" }),
+    Rill.from("openai/m", { api: "chat" })
+  ]
+  for (const client of clients) await client.close()
   let text = ""
   for await (const piece of rill.stream("x", { signal })) text += piece
   for await (const event of rill.events([{ role: "user", content: "x" }])) {
