@@ -53,7 +53,9 @@ export const choose = Effect.fnUntraced(function* (
   const local = yield* findOllama(read)
   if (local?.model !== undefined) {
     const model = yield* open(Providers.ollama, local.model, api, read)
-    return { ...model, note: `no key is set, and an Ollama answers at ${local.baseUrl}: this is ${model.name}.` }
+    const others = unnamed(read)
+    const note = `no model is named: this is ${model.name}, of the Ollama at ${local.baseUrl}.`
+    return { ...model, note: others === undefined ? note : `${note} ${others}` }
   }
   return yield* offline(read)
 })
@@ -146,14 +148,15 @@ const offline = Effect.fnUntraced(function* (read: Providers.Read) {
   return { name: "offline", llm: yield* Providers.openAi.make(settings, {}), note: offlineNote(read) }
 })
 
-/** A key without a model that would be asked for it is named, since its owner may wonder. */
-const offlineNote = (read: Providers.Read): string => {
+const offlineNote = (read: Providers.Read): string =>
+  `this is the offline model. ${unnamed(read) ?? "Set OPENAI_API_KEY, or another key of `rill models`, to ask a real one."}`
+
+/** A key that is set and not used, since its provider has no default model: its owner may wonder. */
+const unnamed = (read: Providers.Read): string | undefined => {
   const set = Providers.all.find(
     (provider) => provider.defaultModel === undefined && provider.keyOptional !== true && isSetUp(provider, read)
   )
-  return set === undefined
-    ? "this is the offline model. Set OPENAI_API_KEY, or another key of `rill models`, to ask a real one."
-    : `this is the offline model. To ask ${set.name}, whose key is set, name its model: --model ${set.name}/NAME`
+  return set && `To ask ${set.name}, whose key is set, name its model: --model ${set.name}/NAME`
 }
 
 const isSetUp = (provider: Providers.Provider, read: Providers.Read): boolean => {

@@ -135,11 +135,15 @@ describe("an Ollama that answers", () => {
       Effect.gen(function* () {
         const model = yield* choose(undefined, { OLLAMA_HOST: host })
         expect(model.name).toBe("ollama/recent:7b")
-        expect(model.note).toBe(`no key is set, and an Ollama answers at http://${host}: this is ollama/recent:7b.`)
+        expect(model.note).toBe(`no model is named: this is ollama/recent:7b, of the Ollama at http://${host}.`)
         expect((yield* choose("ollama", { OLLAMA_HOST: host, OLLAMA_API_KEY: "k" })).name).toBe("ollama/recent:7b")
+        expect((yield* choose(undefined, { OLLAMA_HOST: host, GROQ_API_KEY: "k" })).note).toMatch(
+          /Ollama at .*\. To ask groq, whose key is set, .*--model groq\/NAME$/
+        )
         expect(seen).toEqual([
           ["/api/tags", undefined],
-          ["/api/tags", "Bearer k"]
+          ["/api/tags", "Bearer k"],
+          ["/api/tags", undefined]
         ])
       })
     )

@@ -53,7 +53,7 @@ describe.concurrent("without --model", patient, () => {
     expect(await rill(["hi"], { env: { OLLAMA_HOST: ollama.host } })).toEqual({
       code: 0,
       stdout: "Hello",
-      stderr: `rill: no key is set, and an Ollama answers at http://${ollama.host}: this is ollama/qwen3:8b.\n`
+      stderr: `rill: no model is named: this is ollama/qwen3:8b, of the Ollama at http://${ollama.host}.\n`
     })
   })
 })
