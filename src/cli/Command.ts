@@ -139,9 +139,7 @@ const asking = CliCommand.make(
     })
   })
 ).pipe(
-  CliCommand.withDescription(
-    "Streams the answer of a language model; without a key, of an Ollama that runs, or of one that works offline"
-  ),
+  CliCommand.withDescription("Streams the answer of a language model; without a key, of Ollama or of an offline one"),
   CliCommand.withExamples([
     { command: 'rill "Tell me a story"' },
     { command: 'cat notes.md | rill "Summarise" --output summary.md' },
