@@ -484,7 +484,8 @@ class TextReader implements Reader {
   /** Where a marker may begin with this character. */
   private placeOf(c: string): "line" | "sentence" | undefined {
     const { mode, prose } = this
-    const place = prose.place ?? (mode === "open" && prose.atLineStart && this.isWrapper(this.held) ? "line" : undefined)
+    const place =
+      prose.place ?? (mode === "open" && prose.atLineStart && this.isWrapper(this.held) ? "line" : undefined)
     if (place !== "sentence") return place
     if (mode === "answer") return c === "A" && !this.isExplicit ? place : undefined
     return c === "A" || c === "F" ? place : undefined

@@ -76,6 +76,9 @@ const reasonOf = (told: Told) => errorOf(told).reason
 const of = <Tag extends AgentEvent["_tag"]>(told: Told, tag: Tag) =>
   told.events.filter((event): event is Extract<AgentEvent, { _tag: Tag }> => event._tag === tag)
 
+const withoutState = (event: AgentEvent): object =>
+  event._tag === "StepFinished" ? { ...event, state: undefined } : event
+
 describe("a run", () => {
   it.effect("tells steps, tokens, thoughts, actions, observations and the answer, in their order", () =>
     Effect.gen(function* () {
@@ -89,7 +92,7 @@ describe("a run", () => {
         ],
         [reasoning("So."), text("Wa", "rm."), usage({ inputTokens: 20, outputTokens: 2, reasoningTokens: 1 })]
       ])
-      expect(events.map((event) => (event._tag === "StepFinished" ? { ...event, state: undefined } : event))).toEqual([
+      expect(events.map(withoutState)).toEqual([
         { _tag: "StepStarted", step: 1 },
         { _tag: "Token", content: "Hm", step: 1, phase: "thought" },
         { _tag: "Token", content: "m.", step: 1, phase: "thought" },

@@ -43,8 +43,10 @@ export class Hearing {
     return undefined
   }
 
-  end(out: Array<AgentEvent>): Turn {
-    return this.reading.end(out)
+  /** What the turn comes to; an error where the token limit cut it before it could be read. */
+  end(out: Array<AgentEvent>): Turn | LlmError {
+    const turn = this.reading.end(out)
+    return turn._tag === "Unreadable" && this.reason === "length" ? this.truncated(this.usage) : turn
   }
 
   get reason(): FinishReason | undefined {
@@ -105,10 +107,14 @@ export class Hearing {
       return this.error(new ContentFiltered({ message, ...(refusal === "" ? undefined : { refusal }) }), usage)
     }
     if (reason === "length" && (this.isCalling || this.text === 0)) {
-      const message = "the token limit cut the turn before it had an answer or a whole tool call. Raise `maxTokens`."
-      return this.error(new Truncated({ message }), usage)
+      return this.truncated(usage)
     }
     return undefined
+  }
+
+  private truncated(usage: LlmUsage.LlmUsage): LlmError {
+    const message = "the token limit cut the turn before it had an answer or a whole tool call. Raise `maxTokens`."
+    return this.error(new Truncated({ message }), usage)
   }
 
   private error(reason: Reason, usage: LlmUsage.LlmUsage): LlmError {

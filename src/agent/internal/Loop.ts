@@ -172,6 +172,7 @@ class Loop {
 
   private endTurn(hearing: Hearing, out: Array<AgentEvent>): Step {
     const read = hearing.end(out)
+    if (read._tag === "LlmError") return this.failAfter(out, new ModelFailed({ error: read }))
     const { reason = read._tag === "Calls" ? "tool-calls" : "stop", usage } = hearing
     this.spend(usage)
     switch (read._tag) {
