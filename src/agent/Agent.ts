@@ -195,7 +195,8 @@ export const make = <Tools extends Record<string, Tool.Any>, RC = never, RA = ne
     tokens: tokenBudget ?? Infinity,
     duration: maxDuration === undefined ? undefined : Option.getOrUndefined(Duration.fromInput(maxDuration))
   }
-  const strategyOf = options.strategy === "react" ? reactText.make : toolCalling.make
+  const makeStrategy = options.strategy === "react" ? reactText.make : toolCalling.make
+  const strategy = makeStrategy(toolkit, system, request)
 
   const start = (input: Prompt.RawInput, hooks: Hooks): Stream.Stream<AgentEvent, AgentError, R> =>
     Stream.unwrap(
@@ -203,11 +204,6 @@ export const make = <Tools extends Record<string, Tool.Any>, RC = never, RA = ne
         const earlier = yield* hooks.begin
         const history = yield* goOn(earlier, input)
         if (wrong !== undefined) return yield* unstarted(invalid(wrong), history)
-        const strategy = yield* Effect.try({
-          try: () => strategyOf(toolkit, system, request),
-          catch: (error) =>
-            unstarted(invalid(`a tool's input has no JSON Schema: ${messageOf(error)}. Use a struct.`), history)
-        })
         const llm = yield* Llm
         const handlers = yield* toolkit
         const context = yield* Effect.context<R | Scope.Scope>()
@@ -252,25 +248,23 @@ export const make = <Tools extends Record<string, Tool.Any>, RC = never, RA = ne
   }
 }
 
-const answer = <R>(events: Stream.Stream<AgentEvent, AgentError, R>): Effect.Effect<Answer, AgentError, R> => {
-  let transcript = Prompt.empty
-  let final: Extract<AgentEvent, { _tag: "Final" }> | undefined
-  return Stream.runForEachArray(events, (told) => {
-    for (const event of told) {
-      if (event._tag === "StepFinished") transcript = event.state
-      else if (event._tag === "Final") final = event
-    }
-    return Effect.void
-  }).pipe(
-    Effect.flatMap(() => {
+const answer = <R>(events: Stream.Stream<AgentEvent, AgentError, R>): Effect.Effect<Answer, AgentError, R> =>
+  Effect.suspend(() => {
+    let transcript = Prompt.empty
+    let final: Extract<AgentEvent, { _tag: "Final" }> | undefined
+    const read = Stream.runForEachArray(events, (told) => {
+      for (const event of told) {
+        if (event._tag === "StepFinished") transcript = event.state
+        else if (event._tag === "Final") final = event
+      }
+      return Effect.void
+    })
+    return Effect.flatMap(read, () => {
       if (final === undefined) return Effect.die(new Error("the run of an agent ended without an answer"))
       const { content, steps, usage } = final
       return Effect.succeed({ content, usage, steps, transcript })
     })
-  )
-}
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+  })
 
 /** Gives effects of any needs a context that has them all: what they need is part of the agent's `R`. */
 const provideAll = <R>(

@@ -88,11 +88,12 @@ const written = (r: Random): ScriptedLlm.Turn => {
   if (r.chance(0.2)) steps.push(reasoning("Hm."))
   if (r.chance(0.8)) steps.push(text(`Thought: I look ${r.below(99)}\n`))
   if (r.chance(0.2)) steps.push(pause(`${r.below(4)} seconds`))
-  if (r.chance(0.7)) {
+  const kind = r.below(10)
+  if (kind < 7) {
     const value = r.chance(0.15) ? '{"m": 1}' : r.chance(0.1) ? "many" : `{"n": ${r.below(9)}}`
     steps.push(text(`Action: ${r.of(names)}\nAction Input: ${value}\n`))
     if (r.chance(0.3)) steps.push(text("Observation: 42\nFinal Answer: fiction"))
-  } else if (r.chance(0.7)) {
+  } else if (kind < 9) {
     steps.push(text(`Final Answer: ${prose(r)}`))
   } else if (r.chance(0.5)) {
     steps.push(text(prose(r)))
