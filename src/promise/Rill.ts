@@ -15,15 +15,18 @@
  * @since 0.1.0
  */
 import * as Providers from "../provider/Providers.ts"
+import type { Agent, AgentOptions } from "./Agent.ts"
 import type { AttemptFailed, Event, Response, Restarted, Switched } from "./Answer.ts"
 import * as client from "./internal/client.ts"
 import { compatible, connect, named } from "./internal/connect.ts"
 import type { CallOptions, Input } from "./Request.ts"
 import type { RillError, Usage } from "./RillError.ts"
 
+export type * from "./Agent.ts"
 export type * from "./Answer.ts"
 export type * from "./Request.ts"
 export * from "./RillError.ts"
+export * from "./Tool.ts"
 
 // -----------------------------------------------------------------------------
 // callbacks
@@ -42,6 +45,30 @@ export type End =
   | { readonly status: "stopped"; readonly usage: Usage }
 
 /**
+ * A tool that begins to run. Its input is as the model wrote it.
+ *
+ * @category callbacks
+ * @since 0.1.0
+ */
+export interface ToolStart {
+  readonly id: string
+  readonly name: string
+  readonly input: unknown
+}
+
+/**
+ * How a tool ended: with its output; without one, with what it threw or a `RillError` of why; or it was
+ * stopped with its run.
+ *
+ * @category callbacks
+ * @since 0.1.0
+ */
+export type ToolEnd =
+  | { readonly id: string; readonly name: string; readonly status: "complete"; readonly output: unknown }
+  | { readonly id: string; readonly name: string; readonly status: "failed"; readonly error: unknown }
+  | { readonly id: string; readonly name: string; readonly status: "stopped" }
+
+/**
  * What to do when something happens, in the order it happens. A function that gives a promise is
  * waited for before anything more is read. One that throws or rejects fails the call with what it
  * threw.
@@ -56,6 +83,10 @@ export interface Callbacks {
   onToken?(text: string): unknown
   /** More of the model's reasoning. */
   onReasoning?(text: string): unknown
+  /** An agent's tool begins to run. */
+  onToolStart?(start: ToolStart): unknown
+  /** It has run. Called once for every tool that began. */
+  onToolEnd?(end: ToolEnd): unknown
   onRetry?(event: AttemptFailed | Restarted): unknown
   onSwitch?(event: Switched): unknown
   /** The call has failed. Called before `onEnd`. */
@@ -87,6 +118,8 @@ export interface Rill {
   readonly stream: (input: Input, options?: CallOptions) => AsyncIterable<string>
   /** Everything an answer tells, as it comes. Here, refusals are events, not errors. */
   readonly events: (input: Input, options?: CallOptions) => AsyncIterable<Event>
+  /** An agent: this model, with tools, in a loop. */
+  readonly agent: (options: AgentOptions) => Agent
   /**
    * Stops what is running and waits until it has: those calls, and all later ones, are rejected as
    * `Closed`. Do not wait for it in a callback, which it waits for.

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type { Message } from "./Request.ts"
 
 /**
  * What happened, for a `switch`:
@@ -23,8 +24,9 @@
  * }
  * ```
  *
- * All but `Closed` (a call on a client that is closed) are the reasons of `effect-rill/LlmError`, which
- * says what each means.
+ * `LimitExceeded`, `ToolFailed`, `Unreadable` and `SessionBusy` are of agents, and the reasons of
+ * `effect-rill/agent/AgentError`; `Closed` is a call on a client that is closed. All others are the reasons of
+ * `effect-rill/LlmError`. Those modules say what each means.
  *
  * @category models
  * @since 0.1.0
@@ -49,6 +51,10 @@ export type Reason =
   | "Unsupported"
   | "BudgetExceeded"
   | "CircuitOpen"
+  | "LimitExceeded"
+  | "ToolFailed"
+  | "Unreadable"
+  | "SessionBusy"
   | "Closed"
 
 /**
@@ -79,6 +85,36 @@ export interface Usage {
 }
 
 /**
+ * The limit that a run of an agent met: a number of steps, milliseconds, calls or tokens.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Limit {
+  readonly which: "steps" | "duration" | "tool-calls" | "tokens"
+  readonly value: number
+}
+
+/**
+ * The call of a tool that gave no result.
+ *
+ * - `unknown`: there is no tool of this name.
+ * - `input`: the model's input does not fit the tool's schema.
+ * - `denied`: the tool needs an approval, and there was none.
+ * - `handler`: it threw; the error's `cause` is what.
+ * - `result`: what it gave cannot be put as JSON.
+ * - `timeout`: it took longer than `toolTimeout`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FailedTool {
+  readonly id: string
+  readonly name: string
+  readonly failure: "unknown" | "input" | "denied" | "handler" | "result" | "timeout"
+}
+
+/**
  * What a {@link RillError} carries beside its message.
  *
  * @category models
@@ -86,7 +122,7 @@ export interface Usage {
  */
 export interface Details {
   readonly reason: Reason
-  /** The provider's name, such as `"openai"`. */
+  /** The provider's name, such as `"openai"`; `"agent"` where it was no turn of the model that failed. */
   readonly provider: string
   /** The model that was asked. */
   readonly model?: string | undefined
@@ -111,6 +147,17 @@ export interface Details {
   readonly deadline?: "headers" | "first-token" | "idle" | "total" | undefined
   /** What is not supported, such as `"seed"` by OpenAI's Responses. */
   readonly feature?: string | undefined
+  /** Of an agent: the step that failed, counted from 1; 0 before the first. `usage` is then of all steps. */
+  readonly step?: number | undefined
+  /**
+   * Of an agent: the conversation as far as its last whole step. A run can go on from it. It is not
+   * enumerable, so that no log shows it.
+   */
+  readonly messages?: ReadonlyArray<Message> | undefined
+  /** Which limit was met. */
+  readonly limit?: Limit | undefined
+  /** Which tool gave no result. */
+  readonly tool?: FailedTool | undefined
 }
 
 /**
@@ -135,12 +182,16 @@ export class RillError extends Error implements Details {
   declare readonly refusal?: string
   declare readonly deadline?: "headers" | "first-token" | "idle" | "total"
   declare readonly feature?: string
+  declare readonly step?: number
+  declare readonly messages?: ReadonlyArray<Message>
+  declare readonly limit?: Limit
+  declare readonly tool?: FailedTool
 
-  constructor(message: string, details: Details) {
-    super(message)
-    // Only what is known, so that a printed error stays short.
+  constructor(message: string, details: Details, options?: { readonly cause?: unknown }) {
+    super(message, options)
+    // Only what is known, so that a printed error stays short, and nothing of a conversation.
     for (const [key, value] of Object.entries(details)) {
-      if (value !== undefined) Object.defineProperty(this, key, { value, enumerable: true })
+      if (value !== undefined) Object.defineProperty(this, key, { value, enumerable: key !== "messages" })
     }
   }
 

@@ -6,12 +6,17 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSy
 import { createRequire } from "node:module"
 import { tmpdir } from "node:os"
 import { dirname, join, relative } from "node:path"
+import type * as Agent from "effect-rill/agent/Agent"
+import type * as AgentError from "effect-rill/agent/AgentError"
+import type * as AgentEvent from "effect-rill/agent/AgentEvent"
 import type * as LlmError from "effect-rill/LlmError"
 import type * as LlmEvent from "effect-rill/LlmEvent"
 import type * as LlmRequest from "effect-rill/LlmRequest"
 import type * as LlmUsage from "effect-rill/LlmUsage"
+import type * as Callbacks from "effect-rill/policy/Callbacks"
 import type * as Presets from "effect-rill/provider/openAiCompatible/Presets"
 import type * as Rill from "effect-rill/promise/Rill"
+import type { StandardJSONSchemaV1, StandardSchemaV1 } from "effect/StandardSchema"
 import { afterAll, beforeAll, expect, it } from "vitest"
 
 // -----------------------------------------------------------------------------
@@ -22,7 +27,7 @@ type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ?
 const holds = <_Statement extends true>(): void => {}
 
 it("the plain types are in step with the core's", () => {
-  holds<Equal<Rill.Reason, LlmError.Reason["_tag"] | "Closed">>()
+  holds<Equal<Rill.Reason, LlmError.Reason["_tag"] | Exclude<AgentError.Reason["_tag"], "ModelFailed"> | "Closed">>()
   holds<Equal<Rill.Phase, LlmError.Phase>>()
   holds<Equal<Rill.FinishReason, LlmEvent.FinishReason>>()
   holds<Equal<Rill.Event["_tag"], LlmEvent.LlmEvent["_tag"]>>()
@@ -32,6 +37,38 @@ it("the plain types are in step with the core's", () => {
   // Tools are for a later version.
   holds<Equal<keyof Rill.Request, Exclude<keyof LlmRequest.LlmRequest, "toolkit" | "toolChoice">>>()
   holds<Rill.Input extends LlmRequest.Input ? true : false>()
+})
+
+/** An event without what is told in plain types: a conversation, and the provider's numbers. */
+type Comparable<Event> = Event extends unknown ? Omit<Event, "state" | "usage"> : never
+type Keys<Event extends { readonly _tag: string }> = { readonly [E in Event as E["_tag"]]: keyof E }
+type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : false) : false
+
+it("an agent's plain types are in step with the core's", () => {
+  holds<Equal<Keys<Rill.AgentEvent>, Keys<AgentEvent.AgentEvent>>>()
+  holds<Same<Comparable<Rill.AgentEvent>, Comparable<AgentEvent.AgentEvent>>>()
+  type Options = Agent.Options<Record<never, never>>
+  // Of the client are the callbacks, and tools are tools.
+  holds<Equal<keyof Rill.AgentOptions, Exclude<keyof Options, "toolkit" | "callbacks"> | "tools">>()
+  holds<Same<Omit<Rill.AgentOptions, "tools" | "approve" | "maxDuration" | "toolTimeout">, Pick<Options, Plain>>>()
+  holds<Equal<keyof Rill.Agent, keyof Agent.Agent<never>>>()
+  holds<Equal<keyof Rill.Session, keyof Agent.Session<never>>>()
+  holds<Equal<keyof Rill.SessionOptions, keyof Agent.SessionOptions>>()
+  holds<Equal<keyof Rill.AgentAnswer, Exclude<keyof Agent.Answer, "transcript"> | "messages">>()
+  holds<Equal<keyof Rill.Approval, keyof Agent.Approval>>()
+  holds<Equal<keyof Rill.ToolStart, keyof Callbacks.ToolStart>>()
+  holds<Equal<Rill.FailedTool["failure"], AgentError.ToolFailure>>()
+  holds<Equal<Rill.Limit["which"], AgentError.LimitExceeded["which"]>>()
+  // Each callback of the core has its plain one.
+  holds<Equal<keyof Rill.Callbacks, keyof Callbacks.Callbacks>>()
+})
+
+type Plain = Exclude<keyof Rill.AgentOptions, "tools" | "approve" | "maxDuration" | "toolTimeout">
+
+it("any Standard Schema is a tool's input", () => {
+  holds<StandardSchemaV1<string, number> extends Rill.StandardSchema ? true : false>()
+  holds<StandardSchemaV1 & StandardJSONSchemaV1 extends Rill.StandardSchema ? true : false>()
+  holds<Equal<Rill.Output<StandardSchemaV1<string, { readonly n: number }>>, { readonly n: number }>>()
 })
 
 it("an error is narrowed by its reason", () => {
@@ -108,10 +145,12 @@ it("declare no Effect type, and reach none", () => {
   const { files, foreign } = reachable(join(all, "promise/Rill.d.ts"))
   expect(foreign).toEqual([])
   expect(files.map((file) => relative(all, file)).toSorted()).toEqual([
+    "promise/Agent.d.ts",
     "promise/Answer.d.ts",
     "promise/Request.d.ts",
     "promise/Rill.d.ts",
-    "promise/RillError.d.ts"
+    "promise/RillError.d.ts",
+    "promise/Tool.d.ts"
   ])
   // The search itself finds Effect where it is.
   expect(reachable(join(all, "Llm.d.ts")).foreign).toContain("effect/Stream")
@@ -151,12 +190,45 @@ export const main = async (signal: AbortSignal): Promise<string> => {
   const history: Array<Rill.Message> = [{ role: "user", content: "x" }]
   const answer = await rill.run({ prompt: history, temperature: 1 })
   history.push(answer.message)
+  const city: Rill.StandardSchema<unknown, { readonly city: string }> = {
+    "~standard": { version: 1, vendor: "v", validate: () => ({ issues: [{ message: "no" }] }) }
+  }
+  const weather = Rill.tool({
+    input: city,
+    jsonSchema: { type: "object" },
+    needsApproval: ({ city }) => city.length > 3,
+    run: async ({ city }, { signal, progress }) => {
+      await progress(city.length)
+      // @ts-expect-error: the schema has no such field
+      city.country
+      return (await fetch(city, { signal })).json()
+    }
+  })
+  const now = Rill.tool({ description: "Tells the time.", run: () => new Date() })
+  const agent = rill.agent({ tools: { weather, now }, maxSteps: 3, approve: async ({ name }) => name === "weather" })
+  for await (const event of agent.stream("x", { signal })) {
+    switch (event._tag) {
+      case "Token":
+        text += event.content
+        break
+      case "StepFinished":
+        history.push(...event.state)
+        break
+      case "Observation":
+        if (event.isError) text += event.content
+    }
+  }
+  const session = agent.session({ history, trim: (all) => all.slice(-9) })
+  const { content, messages, steps, usage } = await session.run("x", { signal })
+  text += content + messages.length + session.history.length + steps + (usage.outputTokens ?? 0)
   try {
     await rill.run("x")
   } catch (error) {
     if (!(error instanceof Rill.RillError)) throw error
     const wait: number = error.retryAfter ?? 0
     if (error.reason === "RateLimited") return String(wait)
+    if (error.reason === "LimitExceeded") await agent.run(error.messages ?? [])
+    if (error.tool?.failure === "handler") text += String(error.cause)
   }
   return text
 }

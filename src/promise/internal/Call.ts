@@ -1,10 +1,9 @@
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
-import { isLlmError, type LlmError } from "../../LlmError.ts"
 import { RillError } from "../RillError.ts"
 import { findThrown } from "./callbacks.ts"
-import * as plain from "./plain.ts"
+import { failure } from "./agentError.ts"
 
 /**
  * How a call ended: with its value, with an error to throw, or left by its caller.
@@ -23,7 +22,7 @@ export type Outcome<A> =
  */
 export class Call<A> {
   private stopped: "left" | { readonly reason: unknown } | undefined
-  private fiber: Fiber.Fiber<A, LlmError> | undefined
+  private fiber: Fiber.Fiber<A, unknown> | undefined
   private origin: { readonly stack?: string } = {}
   private readonly signal: AbortSignal | undefined
   private readonly onEnd: (outcome: Outcome<A>) => void
@@ -46,7 +45,7 @@ export class Call<A> {
   }
 
   /** Begins, unless the signal has been given. `fork` may run callbacks, and they may stop the call. */
-  start(fork: () => Fiber.Fiber<A, LlmError>): void {
+  start(fork: () => Fiber.Fiber<A, unknown>): void {
     const { signal } = this
     if (signal?.aborted) return this.refuse(signal.reason)
     signal?.addEventListener("abort", this.onAbort)
@@ -81,7 +80,7 @@ export class Call<A> {
     this.fiber?.interruptUnsafe()
   }
 
-  private outcome(exit: Exit.Exit<A, LlmError>): Outcome<A> {
+  private outcome(exit: Exit.Exit<A, unknown>): Outcome<A> {
     if (Exit.isSuccess(exit)) return { _tag: "Done", value: exit.value }
     const { cause } = exit
     const thrown = findThrown(cause)
@@ -91,8 +90,7 @@ export class Call<A> {
         ? { _tag: "Left" }
         : { _tag: "Failed", error: this.placed(this.stopped.reason), byCallback: false }
     }
-    const error = Cause.squash(cause)
-    return { _tag: "Failed", error: this.placed(isLlmError(error) ? plain.error(error) : error), byCallback: false }
+    return { _tag: "Failed", error: this.placed(failure(Cause.squash(cause))), byCallback: false }
   }
 
   /** An error of ours, with where the call was made. The stack of a fiber would say nothing to its caller. */

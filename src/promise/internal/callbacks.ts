@@ -11,6 +11,7 @@ import * as Predicate from "effect/Predicate"
 import type * as Callbacks from "../../policy/Callbacks.ts"
 import type * as Rill from "../Rill.ts"
 import * as plain from "./plain.ts"
+import { toolError } from "./agentError.ts"
 
 /** What a callback threw: a defect of the stream, to be found again in its cause. */
 export class Thrown {
@@ -31,6 +32,8 @@ export const toEffects = (callbacks: Rill.Callbacks): Callbacks.Callbacks => ({
   onStart: callbacks.onStart && (() => call(() => callbacks.onStart?.())),
   onToken: callbacks.onToken && ((text) => call(() => callbacks.onToken?.(text))),
   onReasoning: callbacks.onReasoning && ((text) => call(() => callbacks.onReasoning?.(text))),
+  onToolStart: callbacks.onToolStart && ((start) => call(() => callbacks.onToolStart?.(start))),
+  onToolEnd: callbacks.onToolEnd && ((end) => call(() => callbacks.onToolEnd?.(toToolEnd(end)))),
   onRetry: callbacks.onRetry && ((event) => call(() => callbacks.onRetry?.(plain.retry(event)))),
   onSwitch: callbacks.onSwitch && ((event) => call(() => callbacks.onSwitch?.(plain.switched(event)))),
   onError: callbacks.onError && ((error) => call(() => callbacks.onError?.(plain.error(error)))),
@@ -51,6 +54,21 @@ const settled = (promise: PromiseLike<unknown>): Effect.Effect<void> =>
     Effect.orDie,
     Effect.asVoid
   )
+
+/** What a caller's own question is answered with. */
+export const ask = (question: () => boolean | PromiseLike<boolean>): Effect.Effect<boolean> =>
+  Effect.tryPromise({ try: async () => (await question()) === true, catch: (error) => new Thrown(error) }).pipe(
+    Effect.orDie
+  )
+
+const toToolEnd = ({ exit, id, name }: Callbacks.ToolEnd): Rill.ToolEnd => {
+  if (Exit.isSuccess(exit)) return { id, name, status: "complete", output: exit.value }
+  const error = Cause.findErrorOption(exit.cause)
+  if (Option.isSome(error)) return { id, name, status: "failed", error: toolError({ id, name }, error.value) }
+  return Cause.hasDies(exit.cause)
+    ? { id, name, status: "failed", error: Cause.squash(exit.cause) }
+    : { id, name, status: "stopped" }
+}
 
 const toEnd = ({ exit, usage }: Callbacks.End): Rill.End => {
   if (Exit.isSuccess(exit)) return { status: "complete", usage }

@@ -6,11 +6,10 @@ import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Stream from "effect/Stream"
 import * as Llm from "../../Llm.ts"
-import type { LlmError } from "../../LlmError.ts"
-import type { LlmResponse } from "../../LlmResponse.ts"
 import * as Callbacks from "../../policy/Callbacks.ts"
 import type { CallOptions, Options, Rill } from "../Rill.ts"
 import { RillError } from "../RillError.ts"
+import * as agent from "./agent.ts"
 import { Call } from "./Call.ts"
 import { toEffects } from "./callbacks.ts"
 import { Iteration } from "./Iteration.ts"
@@ -27,16 +26,37 @@ export interface Provider {
 }
 
 /**
+ * How calls of a client are made: as an iterable, or as a promise of which `entry` is the function that the
+ * caller has called.
+ *
+ * @internal
+ */
+export interface Calls {
+  readonly iterate: <A, B>(
+    read: () => Stream.Stream<A, unknown, Llm.Llm>,
+    toPlain: (items: ReadonlyArray<A>) => ReadonlyArray<B>,
+    options?: CallOptions
+  ) => AsyncIterable<B>
+  readonly run: <A, B>(
+    entry: (...args: Array<never>) => unknown,
+    effect: Effect.Effect<A, unknown, Llm.Llm>,
+    toPlain: (value: A) => B,
+    options?: CallOptions
+  ) => Promise<B>
+}
+
+/**
  * Makes a client of any provider.
  *
  * @internal
  */
 export const make = (provider: Provider, options: Options): Rill => {
-  const runtime = ManagedRuntime.make(layer(provider, options))
+  const callbacks = toEffects(options.callbacks ?? {})
+  const runtime = ManagedRuntime.make(layer(provider, callbacks, options))
   const running = new Set<{ readonly abort: (reason: unknown) => void }>()
   let closing: Promise<void> | undefined
 
-  const start = <A>(call: Call<A>, effect: Effect.Effect<A, LlmError, Llm.Llm>): void => {
+  const start = <A>(call: Call<A>, effect: Effect.Effect<A, unknown, Llm.Llm>): void => {
     if (closing !== undefined) return call.refuse(closed(provider.name))
     call.start(() => {
       running.add(call)
@@ -46,11 +66,11 @@ export const make = (provider: Provider, options: Options): Rill => {
     })
   }
 
-  const iterate = <A, B>(
-    read: () => Stream.Stream<A, LlmError, Llm.Llm>,
+  const iterate: Calls["iterate"] = <A, B>(
+    read: () => Stream.Stream<A, unknown, Llm.Llm>,
     toPlain: (items: ReadonlyArray<A>) => ReadonlyArray<B>,
     { signal }: CallOptions = {}
-  ): AsyncIterable<B> => ({
+  ) => ({
     [Symbol.asyncIterator]: () =>
       new Iteration<B>(signal, (call, deliver) =>
         start(
@@ -69,14 +89,16 @@ export const make = (provider: Provider, options: Options): Rill => {
     return closing
   }
 
-  const run: Rill["run"] = (input, { signal } = {}) =>
+  const runWith: Calls["run"] = (entry, effect, toPlain, { signal } = {}) =>
     new Promise((resolve, reject) => {
-      const call = new Call<LlmResponse>(signal, (outcome) => {
-        if (outcome._tag === "Done") resolve(plain.response(outcome.value))
+      const call = new Call<Effect.Success<typeof effect>>(signal, (outcome) => {
+        if (outcome._tag === "Done") resolve(toPlain(outcome.value))
         else if (outcome._tag === "Failed") reject(outcome.error)
       })
-      start(call.madeBy(run), Llm.run(input))
+      start(call.madeBy(entry), effect)
     })
+
+  const run: Rill["run"] = (input, options) => runWith(run, Llm.run(input), plain.response, options)
 
   return {
     run,
@@ -87,13 +109,18 @@ export const make = (provider: Provider, options: Options): Rill => {
         (events) => events.map(plain.event),
         options
       ),
+    agent: (options) => agent.make({ iterate, run: runWith }, options, callbacks),
     close,
     [Symbol.asyncDispose]: close
   }
 }
 
-const layer = ({ llm }: Provider, { callbacks = {}, fetch }: Options): Layer.Layer<Llm.Llm> =>
-  Layer.effect(Llm.Llm, Effect.map(llm, Callbacks.attach(toEffects(callbacks)))).pipe(
+const layer = (
+  { llm }: Provider,
+  callbacks: Callbacks.Callbacks,
+  { fetch }: Pick<Options, "fetch">
+): Layer.Layer<Llm.Llm> =>
+  Layer.effect(Llm.Llm, Effect.map(llm, Callbacks.attach(callbacks))).pipe(
     Layer.provide(FetchHttpClient.layer),
     // The global one is looked up at each request: tests and tracers replace it.
     Layer.provide(Layer.succeed(FetchHttpClient.Fetch, fetch ?? ((input, init) => globalThis.fetch(input, init))))

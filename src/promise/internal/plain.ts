@@ -3,14 +3,17 @@
  *
  * @internal
  */
-import type * as Prompt from "effect/ai/Prompt"
+import * as Prompt from "effect/ai/Prompt"
 import * as Duration from "effect/Duration"
+import * as Result from "effect/Result"
 import type { LlmError } from "../../LlmError.ts"
 import type { LlmEvent, Of } from "../../LlmEvent.ts"
+import * as LlmRequest from "../../LlmRequest.ts"
 import type { LlmResponse } from "../../LlmResponse.ts"
 import type { AttemptFailed, Event, Response, Restarted, Switched } from "../Answer.ts"
-import type { AssistantMessage, ProviderOptions } from "../Request.ts"
+import type { Message } from "../Request.ts"
 import { RillError } from "../RillError.ts"
+import * as messages from "./messages.ts"
 
 const errors = new WeakMap<LlmError, RillError>()
 
@@ -63,23 +66,13 @@ export const switched = (event: Of<"Switched">): Switched => ({ ...event, error:
 export const response = (response: LlmResponse): Response => {
   // A refusal rejects the call: no answer has one.
   const { refusal: _refusal, toMessage, ...rest } = response
-  return { ...rest, message: { role: "assistant", content: toMessage.content.flatMap(part), ...options(toMessage) } }
+  return { ...rest, message: messages.assistant(toMessage) }
 }
 
-type Part = Exclude<AssistantMessage["content"], string>[number]
-
-/** Parts without the marks of their types. An answer has no others than these. */
-const part = (part: Prompt.AssistantMessagePart): ReadonlyArray<Part> => {
-  switch (part.type) {
-    case "text":
-    case "reasoning":
-      return [{ type: part.type, text: part.text, ...options(part) }]
-    case "tool-call":
-      return [{ type: part.type, id: part.id, name: part.name, params: part.params, ...options(part) }]
-    default:
-      return []
-  }
+/** A history for the core. Throws where it is none. */
+export const prompt = (input: string | ReadonlyArray<Message>): Prompt.Prompt => {
+  if (input.length === 0) return Prompt.empty
+  const made = LlmRequest.messages({ prompt: input })
+  if (Result.isSuccess(made)) return Prompt.fromMessages(made.success)
+  throw new TypeError(made.failure.message)
 }
-
-const options = (of: { readonly options: ProviderOptions }): { readonly options?: ProviderOptions } =>
-  Object.keys(of.options).length === 0 ? {} : { options: of.options }
