@@ -147,7 +147,7 @@ export interface Details {
   readonly deadline?: "headers" | "first-token" | "idle" | "total" | undefined
   /** What is not supported, such as `"seed"` by OpenAI's Responses. */
   readonly feature?: string | undefined
-  /** Of an agent: the step that failed, counted from 1; 0 before the first. `usage` is then of all steps. */
+  /** Of an agent: the step that failed, counted from 1; 0 before the first. `usage` is then of all steps, all else of the turn that failed. */
   readonly step?: number | undefined
   /**
    * Of an agent: the conversation as far as its last whole step. A run can go on from it. It is not

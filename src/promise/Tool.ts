@@ -51,7 +51,7 @@ export interface StandardIssue {
  * @category tools
  * @since 0.1.0
  */
-export type Output<S extends StandardSchema> = NonNullable<S["~standard"]["types"]>["output"]
+export type StandardOutput<S extends StandardSchema> = NonNullable<S["~standard"]["types"]>["output"]
 
 /**
  * A JSON Schema.
@@ -90,12 +90,12 @@ export interface ToolOptions<S extends StandardSchema> {
   /** The input as JSON Schema, for the model. Needed where `input` cannot give it; with it alone, nothing is checked. */
   readonly jsonSchema?: JsonSchema | undefined
   /** Whether a call must be approved by the agent's `approve`. */
-  readonly needsApproval?: boolean | ((input: Output<S>) => boolean | Promise<boolean>) | undefined
+  readonly needsApproval?: boolean | ((input: StandardOutput<S>) => boolean | Promise<boolean>) | undefined
   /**
    * Does it, and gives what JSON can express. What it throws is told to the model: an error's message, a
    * string as it is.
    */
-  readonly run: (input: Output<S>, context: ToolContext) => unknown
+  readonly run: (input: StandardOutput<S>, context: ToolContext) => unknown
 }
 
 /**
@@ -129,6 +129,10 @@ export interface Tool {
  * @since 0.1.0
  */
 export const tool = <S extends StandardSchema = StandardSchema>(options: ToolOptions<S>): Tool => ({
-  ...options,
-  jsonSchema: jsonSchemaOf(options.input, options.jsonSchema)
+  description: options.description,
+  input: options.input,
+  jsonSchema: jsonSchemaOf(options.input, options.jsonSchema),
+  needsApproval: options.needsApproval,
+  // Called as a method: it may be one, of a class.
+  run: (input: StandardOutput<S>, context) => options.run(input, context)
 })

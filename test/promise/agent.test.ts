@@ -468,6 +468,24 @@ describe("stopping", () => {
     )
   })
 
+  it("a tool that does not listen is not waited for", () =>
+    withServer(script, async (rill) => {
+      const began = gate()
+      class Deaf {
+        readonly description = "Hears nothing."
+        run() {
+          began.open()
+          return new Promise(() => this.description)
+        }
+      }
+      const controller = new AbortController()
+      const agent = rill.agent({ tools: { wait: Rill.tool(new Deaf()) } })
+      const run = agent.run("x", { signal: controller.signal })
+      await began.opened
+      controller.abort()
+      await expect(run).rejects.toBe(controller.signal.reason)
+    }))
+
   it("leaving the loop stops what has begun, and begins nothing", () =>
     withServer(script, async (rill, server) => {
       const { signalled, started, tool } = endless()
@@ -591,6 +609,41 @@ describe("sessions", () => {
       expect(told(server.requests[0]!)).toContain("before")
       expect(told(server.requests[1]!)).not.toContain("before")
       expect(() => rill.agent({ tools: {} }).session({ history: [{ role: "nobody" } as never] })).toThrow(TypeError)
+    }))
+
+  it("keep messages of every kind", () =>
+    withServer([answer("x")], async (rill) => {
+      const options = { openai: { a: 1 } }
+      const history: ReadonlyArray<Rill.Message> = [
+        { role: "system", content: "Be brief.", options },
+        {
+          role: "user",
+          content: [
+            { type: "text", text: "see", options },
+            { type: "file", mediaType: "image/png", fileName: "a.png", data: new Uint8Array([1]), options },
+            { type: "file", mediaType: "image/png", data: new URL("https://example.com/b.png") }
+          ],
+          options
+        },
+        {
+          role: "assistant",
+          content: [
+            { type: "reasoning", text: "hm", options },
+            { type: "text", text: "a" },
+            { type: "file", mediaType: "text/plain", data: "YQ==" },
+            { type: "tool-call", id: "1", name: "it", params: { a: 1 }, options }
+          ],
+          options
+        },
+        {
+          role: "tool",
+          content: [{ type: "tool-result", id: "1", name: "it", isFailure: true, result: "no", options }],
+          options
+        }
+      ]
+      const session = rill.agent({ tools: {} }).session({ history })
+      expect(session.history).toEqual(history)
+      expect(session.history[0]).toBe(session.history[0])
     }))
 
   it("have one run at a time", () =>

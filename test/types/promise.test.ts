@@ -34,7 +34,7 @@ it("the plain types are in step with the core's", () => {
   holds<Equal<Rill.Preset, Presets.Name>>()
   holds<Equal<keyof Rill.Usage, keyof LlmUsage.LlmUsage>>()
   holds<Equal<Rill.Request["reasoning"], LlmRequest.ReasoningEffort | undefined>>()
-  // Tools are for a later version.
+  // Tools are an agent's.
   holds<Equal<keyof Rill.Request, Exclude<keyof LlmRequest.LlmRequest, "toolkit" | "toolChoice">>>()
   holds<Rill.Input extends LlmRequest.Input ? true : false>()
 })
@@ -68,7 +68,7 @@ type Plain = Exclude<keyof Rill.AgentOptions, "tools" | "approve" | "maxDuration
 it("any Standard Schema is a tool's input", () => {
   holds<StandardSchemaV1<string, number> extends Rill.StandardSchema ? true : false>()
   holds<StandardSchemaV1 & StandardJSONSchemaV1 extends Rill.StandardSchema ? true : false>()
-  holds<Equal<Rill.Output<StandardSchemaV1<string, { readonly n: number }>>, { readonly n: number }>>()
+  holds<Equal<Rill.StandardOutput<StandardSchemaV1<string, { readonly n: number }>>, { readonly n: number }>>()
 })
 
 it("an error is narrowed by its reason", () => {
