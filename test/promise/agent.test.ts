@@ -103,6 +103,8 @@ const weather = Rill.tool({
   run: async ({ city, length }) => ({ city, length, sunny: true })
 })
 
+const details = { provider: "test", phase: "request", emitted: 0, isRetryable: false } as const
+
 const told = (request: ChatServer.Recorded): string => JSON.stringify(request.messages)
 
 // -----------------------------------------------------------------------------
@@ -273,6 +275,16 @@ describe("tools", () => {
       }
     ))
 
+  it("may be an object with a method", async () => {
+    class Greeting {
+      private readonly word = "Hello"
+      run() {
+        return this.word
+      }
+    }
+    expect(await observe(Rill.tool(new Greeting()))).toMatchObject({ content: "Hello", isError: false })
+  })
+
   it("preliminary results are told as they come", async () => {
     const tool = Rill.tool({
       run: async (_input, { id, progress }) => {
@@ -312,6 +324,11 @@ describe("tools", () => {
     const boom = new Error("nobody is there")
     const thrown = await observe(tool, { city: "Oslo" }, { approve: () => Promise.reject(boom) })
     expect(thrown.error).toBe(boom)
+    // What is another's is given as it is, an error of this library with its own stack.
+    const error = new Rill.RillError("x", { ...details, reason: "Closed" })
+    const { stack } = error
+    expect((await observe(tool, { city: "Oslo" }, { approve: () => Promise.reject(error) })).error).toBe(error)
+    expect(error.stack).toBe(stack)
   })
 
   it("callbacks hear of them", async () => {
@@ -393,6 +410,10 @@ describe("tools", () => {
     })
     expect(Rill.tool({ input: old("draft-2020-12"), run: () => 0 }).jsonSchema["title"]).toBe("draft-2020-12")
     expect(Rill.tool({ input: old("draft-07"), run: () => 0 }).jsonSchema["title"]).toBe("draft-07")
+    const any = {
+      "~standard": { ...city["~standard"], jsonSchema: { input: (told: object) => ({ type: "object", ...told }) } }
+    }
+    expect(Rill.tool({ input: any, run: () => 0 }).jsonSchema).toEqual({ type: "object", target: "draft-2020-12" })
     expect(() => Rill.tool({ input: old("draft-04"), run: () => 0 })).toThrow(
       /by-hand\) cannot tell .* pass `jsonSchema`/
     )
@@ -471,15 +492,14 @@ describe("stopping", () => {
   it("a tool that does not listen is not waited for", () =>
     withServer(script, async (rill) => {
       const began = gate()
-      class Deaf {
-        readonly description = "Hears nothing."
+      const deaf = {
         run() {
           began.open()
-          return new Promise(() => this.description)
+          return new Promise(() => {})
         }
       }
       const controller = new AbortController()
-      const agent = rill.agent({ tools: { wait: Rill.tool(new Deaf()) } })
+      const agent = rill.agent({ tools: { wait: Rill.tool(deaf) } })
       const run = agent.run("x", { signal: controller.signal })
       await began.opened
       controller.abort()
@@ -559,13 +579,21 @@ describe("stopping", () => {
       expect(told).toBe(100)
     }))
 
-  it("a tool's timeout aborts it, and is told", () =>
-    withServer([calls(["wait", {}]), answer("Late.")], async (rill) => {
+  it("a tool's timeout aborts it, and is told", () => {
+    const ends: Array<Rill.ToolEnd> = []
+    const onToolEnd = (end: Rill.ToolEnd) => ends.push(end)
+    const late = async (rill: Rill.Rill) => {
       const { signalled, tool } = endless()
       const events = await collect(rill.agent({ tools: { wait: tool }, toolTimeout: 5 }).stream("x"))
       expect(events.find(({ _tag }) => _tag === "Observation")).toMatchObject({ isError: true })
       expect(signalled()).toBe(1)
-    }))
+      const [end] = ends
+      assert(end?.status === "failed")
+      assert.instanceOf(end.error, Rill.RillError)
+      expect(end.error).toMatchObject({ reason: "ToolFailed", tool: { id: "call_0", failure: "timeout" } })
+    }
+    return withServer([calls(["wait", {}]), answer("Late.")], late, { callbacks: { onToolEnd } })
+  })
 })
 
 describe("sessions", () => {
@@ -727,6 +755,16 @@ describe("errors", () => {
       { callbacks: { onError: (error) => errors.push(error) } }
     )
   })
+
+  it("the model, in the middle of a turn: what was used is of all turns", () =>
+    withServer([call, [text("Half"), "end"]], async (rill) => {
+      const error = await rillError(collect(rill.agent({ tools: { weather } }).stream("x")))
+      assert.instanceOf(error.cause, Rill.RillError)
+      expect(error).toMatchObject({ reason: "Truncated", phase: "mid-output", emitted: 4, step: 2 })
+      const { inputTokens = 0, outputTokens = 0 } = error.cause.usage ?? {}
+      expect(outputTokens).toBeGreaterThan(0)
+      expect(error.usage).toMatchObject({ inputTokens: 7 + inputTokens, outputTokens: 3 + outputTokens })
+    }))
 
   it("a text that cannot be read", () =>
     withServer([answer("Thought: hm\nAction: weather\nAction Input: {")], async (rill, server) => {
