@@ -436,7 +436,10 @@ describe("tools", () => {
   it("a validation that breaks is the program's fault", async () => {
     const boom = new Error("a bug")
     const broken = { "~standard": { ...city["~standard"], validate: () => Promise.reject(boom) } }
-    expect((await observe(Rill.tool({ input: broken, run: () => 0 }))).error).toBe(boom)
+    const ends: Array<Rill.ToolEnd> = []
+    const onToolEnd = (end: Rill.ToolEnd) => ends.push(end)
+    expect((await observe(Rill.tool({ input: broken, run: () => 0 }), {}, {}, { onToolEnd })).error).toBe(boom)
+    expect(ends).toEqual([{ id: "call_0", name: "it", status: "failed", error: boom }])
   })
 })
 
