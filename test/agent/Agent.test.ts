@@ -217,6 +217,15 @@ describe("a run", () => {
     }).pipe(Effect.provide([handlers, ScriptedLlm.layer(["One", "Two"])]))
   )
 
+  it.effect("without tools it is one turn, which names none", () =>
+    Effect.gen(function* () {
+      const { content } = yield* Agent.make({ toolkit: Toolkit.empty }).run("Hi")
+      expect(content).toBe("Hello.")
+      const [request] = yield* ScriptedLlm.requests
+      expect([request!.toolkit, request!.toolChoice]).toEqual([undefined, undefined])
+    }).pipe(Effect.provide(ScriptedLlm.layer(["Hello."])))
+  )
+
   it.effect("an empty answer is one", () =>
     Effect.gen(function* () {
       const { events } = yield* run([[finish("stop")]])
