@@ -273,6 +273,7 @@ class TextReader implements Reader {
   // ---------------------------------------------------------------------------
 
   private tell(phase: "thought" | "answer", text: string): void {
+    if (text === "") return
     if (phase !== this.phase) this.flush()
     this.phase = phase
     this.token += text
@@ -315,7 +316,7 @@ class TextReader implements Reader {
 
   private answerWith(answer: string): void {
     this.endThought()
-    if (answer !== "") this.tell("answer", (this.has("answer") ? "\n" : "") + answer)
+    this.tell("answer", answer && (this.has("answer") ? "\n" : "") + answer)
     this.endAnswer()
   }
 
@@ -365,14 +366,14 @@ class TextReader implements Reader {
       case "open":
       case "thought":
       case "answer":
-        return this.turn(kind, marker.taken)
+        return this.turn(marker)
       case "reasoning":
         this.mode = "open"
-        return this.prose.begin(this.has("thought") ? "\n" : "", true)
+        return this.prose.begin("", true)
       case "name":
         // `Action:` and nothing.
         if (kind === "input") return this.refuse(namelessAction)
-        return this.turn(kind, marker.taken)
+        return this.turn(marker)
       case "loose":
         if (kind === "input") return this.beginInput()
         return this.finish()
@@ -419,12 +420,18 @@ class TextReader implements Reader {
     return isExact && this.prose.isFlush && kind !== "think" && (kind !== "thinkEnd" || !this.isExplicit)
   }
 
+  private endProse(): void {
+    if (this.mode === "thought" || this.mode === "answer") this.tell(this.phaseOf(this.mode), this.prose.end())
+  }
+
   /** A marker in prose: what it is the end of, and what it begins. */
-  private turn(kind: Kind, taken: string): void {
+  private turn(marker: ReActMarker): void {
+    const kind = marker.kind!
     if (this.mode === "open") this.settleAsThought()
+    else this.endProse()
     const isAnswered = this.mode === "answer" && this.has("answer")
     if (kind === "action") {
-      this.doubted = isAnswered ? taken : undefined
+      this.doubted = isAnswered ? marker.taken : undefined
       this.written = ""
       this.nameBegan = false
       this.atLineStart = false
@@ -442,14 +449,14 @@ class TextReader implements Reader {
       case "input":
         return this.refuse(inputAlone)
       case "answer":
-        return this.beginAnswer()
+        return this.beginAnswer(marker.unclosed)
       case "thinkEnd":
         if (!isAnswered) this.mode = "open"
-        return this.prose.begin(this.has(isAnswered ? "answer" : "thought") ? "\n" : "", true)
+        return this.prose.begin(isAnswered ? "\n" : "", true)
       case "thought":
       case "think":
         this.mode = kind === "think" ? "reasoning" : "thought"
-        return this.prose.begin(this.has("thought") ? "\n" : "", true)
+        return this.prose.begin(this.has("thought") ? "\n" : "", true, marker.unclosed)
       case "fence":
         return this.finish()
     }
@@ -484,7 +491,8 @@ class TextReader implements Reader {
   /** Where a marker may begin with this character. */
   private placeOf(c: string): "line" | "sentence" | undefined {
     const { mode, prose } = this
-    const place = prose.place ?? (mode === "open" && prose.atLineStart && this.isWrapper(this.held) ? "line" : undefined)
+    const place =
+      prose.place ?? (mode === "open" && prose.atLineStart && this.isWrapper(this.held) ? "line" : undefined)
     if (place !== "sentence") return place
     if (mode === "answer") return c === "A" && !this.isExplicit ? place : undefined
     return c === "A" || c === "F" ? place : undefined
@@ -499,9 +507,13 @@ class TextReader implements Reader {
     const { mode, prose } = this
     const isNewLine = prose.atLineStart && !prose.isEmpty
     const text = prose.write(piece)
-    if (mode !== "open") return this.tell(mode === "answer" ? "answer" : "thought", text)
+    if (mode !== "open") return this.tell(this.phaseOf(mode), text)
     this.held += text
     if (this.held.length >= heldBack || isNewLine) this.settleAsAnswer()
+  }
+
+  private phaseOf(mode: Mode): "thought" | "answer" {
+    return mode === "answer" ? "answer" : "thought"
   }
 
   private settleAsAnswer(): void {
@@ -517,15 +529,15 @@ class TextReader implements Reader {
     const { held } = this
     this.held = ""
     if (this.isWrapper(held)) this.isWrapped = true
-    else if (held !== "") this.tell("thought", held)
+    else if (held !== "") this.tell("thought", (this.has("thought") ? "\n" : "") + held)
   }
 
-  private beginAnswer(): void {
+  private beginAnswer(unclosed: number): void {
     this.endThought()
     this.mode = "answer"
     this.isExplicit = true
     // What stands after `Final Answer:` in its line is the answer, whatever it is.
-    this.prose.begin(this.has("answer") ? "\n" : "", false)
+    this.prose.begin(this.has("answer") ? "\n" : "", false, unclosed)
   }
 
   // ---------------------------------------------------------------------------
@@ -677,7 +689,7 @@ class TextReader implements Reader {
   }
 
   private beginInput(): void {
-    if (this.isFinish(this.name!)) return this.beginAnswer()
+    if (this.isFinish(this.name!)) return this.beginAnswer(0)
     this.raw = ""
     this.remark = ""
     this.atLineStart = false
@@ -749,11 +761,12 @@ class TextReader implements Reader {
 
   private skipped(): void {
     this.mode = "open"
-    this.prose.begin(this.has("thought") ? "\n" : "", true)
+    this.prose.begin("", true)
   }
 
   /** Nothing more belongs to what is open. */
   private finish(): void {
+    this.endProse()
     switch (this.mode) {
       case "open":
         if (this.held !== "") this.settleAsAnswer()

@@ -17,7 +17,8 @@ export const nameOf = (written: string, isTool: (name: string) => boolean): stri
 const bare = (name: string): string => name.replace(/^[\s*`"'<[]+/, "").replace(/[\s*`"'>\].,:;]{1,16}$/, "")
 
 /** `Action: None` is how some models say that they need no tool. */
-export const isNone = (name: string): boolean => /^(?:none|n\/?a|null|nil|nothing|no[ _-](?:action|tool)s?)\b/i.test(name)
+export const isNone = (name: string): boolean =>
+  /^(?:none|n\/?a|null|nil|nothing|no[ _-](?:action|tool)s?)\b/i.test(name)
 
 /** `Action: Finish[42]`: the answer, as an action. */
 export const isFinish = (name: string): boolean => /^(?:finish|(?:final[ _-]?)?answer|final[ _-]?response)$/i.test(name)
@@ -112,13 +113,14 @@ const split = (text: string): ReadonlyArray<Argument> => {
 
 /** Where brackets and quotes stand, a character at a time. */
 export class Nesting {
-  private depth = 0
+  /** What would close the brackets that are open. */
+  private readonly closers: Array<string> = []
   private quote = ""
   private isEscaped = false
   private last = ""
 
   get isOutside(): boolean {
-    return this.depth === 0 && this.quote === ""
+    return this.closers.length === 0 && this.quote === ""
   }
 
   get isQuoted(): boolean {
@@ -133,9 +135,9 @@ export class Nesting {
     } else if (c === '"' || (c === "'" && !/\w/.test(this.last))) {
       this.quote = c
     } else if (c === "(" || c === "[" || c === "{") {
-      this.depth++
-    } else if (c === ")" || c === "]" || c === "}") {
-      this.depth--
+      this.closers.push(c === "(" ? ")" : c === "[" ? "]" : "}")
+    } else if (c === this.closers[this.closers.length - 1]) {
+      this.closers.pop()
     }
     this.last = c
   }
@@ -173,7 +175,8 @@ export const answerOf = (input: unknown): string => {
   if (typeof input === "string") return input.trim()
   if (isRecord(input)) {
     const values = Object.values(input)
-    const answer = values.length === 1 ? values[0] : first(input, ["answer", "final_answer", "output", "response", "result"])
+    const answer =
+      values.length === 1 ? values[0] : first(input, ["answer", "final_answer", "output", "response", "result"])
     if (typeof answer === "string") return answer.trim()
   }
   return JSON.stringify(input)

@@ -79,6 +79,11 @@ export class ReActMarker {
     return this.stage === "closing" || this.stage === "fence"
   }
 
+  /** How much emphasis is open: of `**Final Answer: 42**`, two. */
+  get unclosed(): number {
+    return Math.max(0, this.opened - this.closed)
+  }
+
   private decide(c: string): Verdict {
     switch (this.stage) {
       case "tag":
@@ -168,4 +173,5 @@ const beginsOne = (of: ReadonlyMap<string, Kind>, text: string): boolean => {
 
 const isLetter = (c: string): boolean => (c >= "a" && c <= "z") || (c >= "A" && c <= "Z")
 const isDigit = (c: string): boolean => c >= "0" && c <= "9"
-const isEmphasis = (c: string): boolean => c === "*" || c === "_" || c === "`"
+/** A character of Markdown's emphasis, or of code in a line. */
+export const isEmphasis = (c: string): boolean => c === "*" || c === "_" || c === "`"
