@@ -179,7 +179,7 @@ describe("tokens", () => {
       "",
       "",
       "",
-      "\nActual",
+      " \nActual",
       "ly",
       ""
     ])
