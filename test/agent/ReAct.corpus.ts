@@ -184,6 +184,13 @@ const markers: ReadonlyArray<Case> = [
     [...thought("a"), action("search", {})],
     ""
   ),
+  of("headings and carriage returns", "## Thought\r\na\r\n**Final Answer**\r\nb", [...thought("a"), ...answer("b")]),
+  of(
+    "numbered in the middle",
+    "Thought: a\nAction 1 Input: {}",
+    [...thought("a"), unreadable("You wrote an Action Input without")],
+    " {}"
+  ),
   of("a list", "1. Thought: a\n2. Final Answer: b", [...thought("a"), ...answer("b")]),
   of("quoted", "> Thought: a\n> Final Answer: b", [...thought("a"), ...answer("b")]),
   of("spaces before the colon", "Thought : a\nFinal  Answer : b", [...thought("a"), ...answer("b")]),
@@ -247,6 +254,12 @@ const inputs: ReadonlyArray<Case> = [
     "Action: search\nAction Input:\n```\nSELECT a\nObservation: b",
     [action("search", "SELECT a")],
     " b"
+  ),
+  of(
+    "code in a fence",
+    "Action: calculator\nAction Input:\n```python\nprint({1: [2]})\n```",
+    [action("calculator", "print({1: [2]})")],
+    ""
   ),
   of("in backquotes", 'Action: search\nAction Input: `{"q": 1}`', [action("search", { q: 1 })], "`"),
   of("text in backquotes", "Action: search\nAction Input: `x y`\n", [action("search", "x y")], ""),
@@ -315,6 +328,12 @@ const inputs: ReadonlyArray<Case> = [
   ),
   of("one JSON object that answers", 'Action: {"action": "Final Answer", "action_input": "4"}', answer("4"), ""),
   of(
+    "one JSON object of a function",
+    'Action: {"type": "function", "function": {"name": "search", "arguments": {"q": 1}}}',
+    [action("search", { q: 1 })],
+    ""
+  ),
+  of(
     "a list of actions",
     'Action: [{"name": "search", "arguments": {"q": 1}}, {"name": "x"}]',
     [action("search", { q: 1 })],
@@ -349,6 +368,13 @@ const calls: ReadonlyArray<Case> = [
   of("nothing in it, and an input", 'Action: search()\nAction Input: {"q": 1}', [action("search", { q: 1 })], ""),
   of("a remark", 'Action: search (on the web)\nAction Input: {"q": 1}', [action("search", { q: 1 })], ""),
   of("a remark that is the input", "Action: calculator (25 * 4)", [action("calculator", "25 * 4")]),
+  of(
+    "an observation in quotes",
+    'Action: write_file("x\nObservation: y")',
+    [action("write_file", "x\nObservation: y")],
+    ""
+  ),
+  of("an equation in an argument", "Action: search(q=a=b)", [action("search", { q: "a=b" })], ""),
   of("an equation", "Action: calculator(x == 3)", [action("calculator", "x == 3")], "")
 ]
 
@@ -380,6 +406,12 @@ const endings: ReadonlyArray<Case> = [
   of("N/A", "Action: N/A\nThought: b\nFinal Answer: c", [...thought("b"), ...answer("c")]),
   of("Finish", "Thought 2: a\nAction 2: Finish[Rome [Italy]]\n", [...thought("a"), ...answer("Rome [Italy]")], "\n"),
   of("finish with a name", 'Action: finish(answer="Rome, Italy")', answer("Rome, Italy"), ""),
+  of(
+    "finish after much text",
+    `${longPreamble}\nAction: Finish[42]`,
+    [token("answer", `${longPreamble}\n42`), { _tag: "Answer", content: `${longPreamble}\n42` }],
+    ""
+  ),
   of("finish with a number", "Action: Finish[42]", answer("42"), ""),
   of("the answer as an action", "Action: Final Answer\nAction Input: It is\n42.", answer("It is\n42.")),
   of("an empty finish", "Action: Finish[]", [unreadable("Your Final Answer is empty")]),
@@ -447,6 +479,14 @@ const wrappers: ReadonlyArray<Case> = [
     ...thought("Hm. Action: x"),
     ...answer("Four.")
   ]),
+  of(
+    "a think tag, then words, then the form",
+    "<think>a</think>Let me.\nAction: search(1)",
+    [...thought("a\nLet me."), action("search", 1)],
+    ""
+  ),
+  of("a think tag in itself", "<think>a <think> b</think>c", [...thought("a <think> b"), ...answer("c")]),
+  of("a fence around an answer with backquotes", "```\nFinal Answer: a\n- ```\nb\n```", answer("a\n- ```\nb")),
   of("an empty think tag", "<think>\n\n</think>\n\nFour.", answer("Four.")),
   of("only the end of one", "So it is four.\n</think>\nFour.", [...thought("So it is four."), ...answer("Four.")]),
   of("a think tag that stays open", "<think>I go on and on", [

@@ -145,12 +145,11 @@ export class Nesting {
 
 /** An action that is written as one JSON object. */
 export const actionOf = (value: unknown): { readonly name: string; readonly input: unknown } | undefined => {
-  const object: unknown = Array.isArray(value) ? value[0] : value
-  if (!isRecord(object)) return undefined
-  const name = first(object, ["action", "name", "tool", "tool_name", "function"])
+  if (!isRecord(value)) return undefined
+  const name = first(value, ["action", "name", "tool", "tool_name", "function"])
   if (isRecord(name)) return actionOf(name)
   if (typeof name !== "string" || name.trim() === "") return undefined
-  const input = first(object, ["action_input", "arguments", "input", "args", "parameters", "tool_input"])
+  const input = first(value, ["action_input", "arguments", "input", "args", "parameters", "tool_input"])
   return { name, input: typeof input === "string" && input.startsWith("{") ? strict(input, input) : (input ?? none) }
 }
 

@@ -63,7 +63,6 @@ export class ReActMarker {
   private stage: "prefix" | "name" | "closing" | "tag" | "fence" = "prefix"
   private word = ""
   private gap = false
-  private isNumbered = false
   private isHeading = false
   private opened = 0
   private closed = 0
@@ -136,7 +135,7 @@ export class ReActMarker {
     const kind = names.get(this.word)
     if (isLetter(c)) {
       const word = this.word + (this.gap ? " " : "") + c.toLowerCase()
-      if (this.isNumbered || this.closed > 0 || !beginsOne(names, word)) return "no"
+      if (!beginsOne(names, word)) return "no"
       this.word = word
       this.gap = false
       return "more"
@@ -153,10 +152,7 @@ export class ReActMarker {
       this.stage = "closing"
       return "more"
     }
-    if (isDigit(c)) {
-      this.isNumbered = true
-      return "more"
-    }
+    if (isDigit(c)) return "more"
     if (isEmphasis(c)) return ++this.closed <= this.opened ? "more" : "no"
     if (c === "\n" && (this.isHeading || (this.opened > 1 && this.closed === this.opened))) {
       this.kind = kind

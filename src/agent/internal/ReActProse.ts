@@ -79,10 +79,9 @@ export class ReActProse {
   write(piece: string): string {
     let end = piece.length
     while (end > 0 && isSpace(piece[end - 1]!)) end--
-    const space = piece.slice(end)
     if (this.unclosed > 0) while (end > 0 && isEmphasis(piece[end - 1]!)) end--
     const word = piece.slice(0, end)
-    this.inWord = space === ""
+    this.inWord = true
     if (word === "") {
       this.blank += piece
       this.isEmpty = false
