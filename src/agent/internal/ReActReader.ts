@@ -4,6 +4,7 @@ import { ReActAction } from "./ReActAction.ts"
 import * as ReActInput from "./ReActInput.ts"
 import { type Kind, ReActMarker } from "./ReActMarker.ts"
 import { isSpace, ReActProse } from "./ReActProse.ts"
+import { ReActTelling } from "./ReActTelling.ts"
 
 /** How much of a text without a marker is held back, in characters. */
 const heldBack = 64
@@ -23,12 +24,7 @@ type Mode = "open" | "thought" | "answer" | "reasoning" | "skip" | "name" | "inp
 export class ReActReader implements Reader {
   private readonly isTool: (name: string) => boolean
   private mode: Mode = "open"
-  private out: Array<Said> = []
-
-  /** The tokens of the answer, and of the thought that is not told whole yet. */
-  private told: Record<"thought" | "answer", Array<string>> = { thought: [], answer: [] }
-  private phase: "thought" | "answer" = "thought"
-  private token = ""
+  private readonly telling = new ReActTelling()
 
   /** The candidate that is being read. */
   private marker: ReActMarker | undefined
@@ -58,20 +54,20 @@ export class ReActReader implements Reader {
   }
 
   push(text: string, out: Array<Said>): boolean {
-    this.out = out
+    this.telling.out = out
     this.readAll(text)
-    this.flush()
+    this.telling.flush()
     return this.mode === "over"
   }
 
   end(out: Array<Said>): void {
-    this.out = out
+    this.telling.out = out
     if (this.marker !== undefined) {
       if (this.marker.isWhole) this.found(this.marker)
       else this.failed(this.marker)
     }
     if (this.mode !== "over") this.finish()
-    this.flush()
+    this.telling.flush()
   }
 
   private step(text: string, at: number): number {
@@ -111,41 +107,9 @@ export class ReActReader implements Reader {
   // telling
   // ---------------------------------------------------------------------------
 
-  private tell(phase: "thought" | "answer", text: string): void {
-    if (text === "") return
-    if (phase !== this.phase) this.flush()
-    this.phase = phase
-    this.token += text
-  }
-
-  private flush(): void {
-    if (this.token === "") return
-    this.out.push({ _tag: "Token", text: this.token, phase: this.phase })
-    this.told[this.phase].push(this.token)
-    this.token = ""
-  }
-
-  private has(phase: "thought" | "answer"): boolean {
-    return this.told[phase].length > 0 || (this.phase === phase && this.token !== "")
-  }
-
-  private endThought(): void {
-    this.flush()
-    const content = this.told.thought.join("")
-    this.told.thought = []
-    if (content !== "") this.out.push({ _tag: "Thought", content })
-  }
-
   private act(name: string, input: unknown): void {
     if (this.isFinish(name)) return this.answerWith(ReActInput.answerOf(input))
-    this.flush()
-    if (this.told.answer.length > 0) {
-      // What was streamed as an answer turns out to have been a thought.
-      const separator = this.told.thought.length > 0 ? ["\n"] : []
-      this.told.thought = [...this.told.answer, ...separator, ...this.told.thought]
-    }
-    this.endThought()
-    this.out.push({ _tag: "Action", name, input: input === ReActInput.none ? {} : input })
+    this.telling.action(name, input === ReActInput.none ? {} : input)
     this.mode = "over"
   }
 
@@ -154,22 +118,25 @@ export class ReActReader implements Reader {
   }
 
   private answerWith(answer: string): void {
-    this.endThought()
-    this.tell("answer", answer && (this.has("answer") ? "\n" : "") + answer)
+    this.telling.endThought()
+    this.telling.tell("answer", answer && this.separator("answer") + answer)
     this.endAnswer()
   }
 
   private endAnswer(): void {
-    this.flush()
-    if (this.told.answer.length === 0) return this.refuse(blankAnswer)
-    this.out.push({ _tag: "Answer", content: this.told.answer.join("") })
+    if (!this.telling.has("answer")) return this.refuse(blankAnswer)
+    this.telling.endAnswer()
     this.mode = "over"
   }
 
   private refuse(why: string): void {
-    this.endThought()
-    this.out.push({ _tag: "Unreadable", why })
+    this.telling.unreadable(why)
     this.mode = "over"
+  }
+
+  /** What is between the pieces of a thought, or of an answer. */
+  private separator(phase: "thought" | "answer"): string {
+    return this.telling.has(phase) ? "\n" : ""
   }
 
   // ---------------------------------------------------------------------------
@@ -245,13 +212,13 @@ export class ReActReader implements Reader {
     if (this.markerPlace === "sentence") {
       return isExact && (kind === "action" || (kind === "answer" && this.mode !== "answer"))
     }
-    if (this.mode !== "answer" || !this.has("answer")) return true
+    if (this.mode !== "answer" || !this.telling.has("answer")) return true
     if (kind === "action") return true
     return isExact && this.prose.isFlush && kind !== "think" && (kind !== "thinkEnd" || !this.isExplicit)
   }
 
   private endProse(): void {
-    if (this.mode === "thought" || this.mode === "answer") this.tell(this.phaseOf(this.mode), this.prose.end())
+    if (this.mode === "thought" || this.mode === "answer") this.telling.tell(this.phaseOf(this.mode), this.prose.end())
   }
 
   /** A marker in prose: what it is the end of, and what it begins. */
@@ -259,7 +226,7 @@ export class ReActReader implements Reader {
     const kind = marker.kind!
     if (this.mode === "open") this.settleAsThought()
     else this.endProse()
-    const isAnswered = this.mode === "answer" && this.has("answer")
+    const isAnswered = this.mode === "answer" && this.telling.has("answer")
     if (kind === "action") {
       this.doubted = isAnswered ? marker.taken : undefined
       this.written = ""
@@ -275,7 +242,7 @@ export class ReActReader implements Reader {
     if (isAnswered && (this.isExplicit || kind === "observation" || kind === "input")) return this.endAnswer()
     switch (kind) {
       case "observation":
-        return this.has("answer") ? this.endAnswer() : this.refuse(ownObservation)
+        return this.telling.has("answer") ? this.endAnswer() : this.refuse(ownObservation)
       case "input":
         return this.refuse(inputAlone)
       case "answer":
@@ -286,7 +253,7 @@ export class ReActReader implements Reader {
       case "thought":
       case "think":
         this.mode = kind === "think" ? "reasoning" : "thought"
-        return this.prose.begin(this.has("thought") ? "\n" : "", true, marker.unclosed)
+        return this.prose.begin(this.separator("thought"), true, marker.unclosed)
       case "fence":
         return this.finish()
     }
@@ -337,7 +304,7 @@ export class ReActReader implements Reader {
     const { mode, prose } = this
     const isNewLine = prose.atLineStart && !prose.isEmpty
     const text = prose.write(piece)
-    if (mode !== "open") return this.tell(this.phaseOf(mode), text)
+    if (mode !== "open") return this.telling.tell(this.phaseOf(mode), text)
     this.held += text
     if (this.held.length >= heldBack || isNewLine) this.settleAsAnswer()
   }
@@ -347,27 +314,27 @@ export class ReActReader implements Reader {
   }
 
   private settleAsAnswer(): void {
-    this.endThought()
+    this.telling.endThought()
     const { held } = this
     this.held = ""
     this.mode = "answer"
     this.isExplicit = false
-    this.tell("answer", held)
+    this.telling.tell("answer", held)
   }
 
   private settleAsThought(): void {
     const { held } = this
     this.held = ""
     if (this.isWrapper(held)) this.isWrapped = true
-    else if (held !== "") this.tell("thought", (this.has("thought") ? "\n" : "") + held)
+    else if (held !== "") this.telling.tell("thought", this.separator("thought") + held)
   }
 
   private beginAnswer(unclosed: number): void {
-    this.endThought()
+    this.telling.endThought()
     this.mode = "answer"
     this.isExplicit = true
     // What stands after `Final Answer:` in its line is the answer, whatever it is.
-    this.prose.begin(this.has("answer") ? "\n" : "", false, unclosed)
+    this.prose.begin(this.separator("answer"), false, unclosed)
   }
 
   // ---------------------------------------------------------------------------
@@ -479,12 +446,12 @@ export class ReActReader implements Reader {
     switch (this.mode) {
       case "open":
         if (this.held !== "") this.settleAsAnswer()
-        if (this.has("answer")) return this.endAnswer()
-        return this.refuse(this.noneWanted ? noAction : this.has("thought") ? thoughtAlone : emptyText)
+        if (this.telling.has("answer")) return this.endAnswer()
+        return this.refuse(this.noneWanted ? noAction : this.telling.has("thought") ? thoughtAlone : emptyText)
       case "thought":
       case "reasoning":
-        if (!this.has("answer")) return this.refuse(thoughtAlone)
-        this.endThought()
+        if (!this.telling.has("answer")) return this.refuse(thoughtAlone)
+        this.telling.endThought()
         return this.endAnswer()
       case "answer":
         return this.endAnswer()
