@@ -212,6 +212,18 @@ describe("a run that ends leaves nothing", () => {
     })
   )
 
+  it.effect("a duration that is over stops tools before the last turn", () =>
+    Effect.gen(function* () {
+      const script = [turn(...calls("endless", 3)), cut(turn(words))]
+      const { count, fiber, wire } = yield* start(script, drain, { maxDuration: "2 seconds", onLimit: "answer" })
+      yield* seconds(1)
+      expect(count.running).toBe(3)
+      yield* seconds(2)
+      expect([count.running, (yield* wire.requests).length]).toEqual([0, 2])
+      yield* Fiber.interrupt(fiber)
+    })
+  )
+
   it.effect("a duration that is over in the middle of a turn closes its connection", () =>
     Effect.gen(function* () {
       for (const onLimit of ["fail", "answer"] as const) {
