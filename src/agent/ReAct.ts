@@ -24,6 +24,8 @@
  * line; `Action:` and `Final Answer:`, spelled just so, after a sentence as well. In code fences, in an answer
  * that is JSON, and in `<think>…</think>` they are text. A fence around the whole text is passed over.
  *
+ * Emphasis that a marker opens and the line closes, `**Final Answer: 42**`, is no part of the text.
+ *
  * **Thoughts.** Streamed, without the white space at their ends and before a marker. Text of `<think>` is
  * thought; several thoughts are one, a line break between them.
  *

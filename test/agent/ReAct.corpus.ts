@@ -300,6 +300,12 @@ const inputs: ReadonlyArray<Case> = [
     ""
   ),
   of(
+    "a key that begins as an observation does",
+    'Action: search\nAction Input: {"a": 1,\nObserver: 2}',
+    [action("search", { a: 1, Observer: 2 })],
+    ""
+  ),
+  of(
     "as Python writes it",
     "Action: search\nAction Input: {'pages': ['Coca-Cola'], 'all': True, 'q': None}",
     [action("search", { pages: ["Coca-Cola"], all: true, q: null })],
@@ -485,6 +491,7 @@ const wrappers: ReadonlyArray<Case> = [
     [...thought("a\nLet me."), action("search", 1)],
     ""
   ),
+  of("the end of one after much text", `${longPreamble}\n</think>\nFour.`, answer(`${longPreamble}\nFour.`)),
   of("a think tag in itself", "<think>a <think> b</think>c", [...thought("a <think> b"), ...answer("c")]),
   of("a fence around an answer with backquotes", "```\nFinal Answer: a\n- ```\nb\n```", answer("a\n- ```\nb")),
   of("an empty think tag", "<think>\n\n</think>\n\nFour.", answer("Four.")),

@@ -52,7 +52,6 @@ export class ReActAction {
   announce(): void {
     this.state = "input"
     this.raw = ""
-    this.remark = ""
     this.atLineStart = false
     this.outcome = undefined
   }

@@ -19,7 +19,6 @@ export class ReActTelling {
 
   /** What comes together becomes one token. */
   tell(phase: Phase, text: string): void {
-    if (text === "") return
     if (phase !== this.phase) this.flush()
     this.phase = phase
     this.token += text
