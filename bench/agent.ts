@@ -1,6 +1,6 @@
 /**
  * What the loop of an agent costs beyond the model's own stream: 100 steps of a scripted model, 20 tokens and
- * a call of an instant tool each, beside the same 100 turns alone. In CPU time, garbage collection
+ * a call of an instant tool each, beside the same 100 requests alone. In CPU time, garbage collection
  * included. Runs alternate, medians count; the least of a round is told as well.
  */
 import * as Tool from "effect/ai/Tool"
@@ -10,6 +10,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Agent from "../src/agent/Agent.ts"
 import * as Llm from "../src/Llm.ts"
+import type { LlmRequest } from "../src/LlmRequest.ts"
 import * as ScriptedLlm from "../src/testing/ScriptedLlm.ts"
 
 const rounds = Number(process.argv[2] ?? 21)
@@ -36,9 +37,9 @@ const turns: Readonly<Record<"tools" | "react", ScriptedLlm.TurnOf>> = {
     )
 }
 
-const alone = Effect.gen(function* () {
-  for (let i = 0; i < steps; i++) yield* Stream.runDrain(Llm.events({ prompt: "Hi", toolkit }))
-})
+/** The same requests, with the same histories, to the model alone. */
+const alone = (requests: ReadonlyArray<LlmRequest>) =>
+  Effect.forEach(requests, (request) => Stream.runDrain(Llm.events(request)), { discard: true })
 
 const milliseconds = async (effect: Effect.Effect<unknown>): Promise<number> => {
   globalThis.gc?.()
@@ -51,14 +52,19 @@ const milliseconds = async (effect: Effect.Effect<unknown>): Promise<number> => 
 for (const strategy of ["tools", "react"] as const) {
   for (const maxDuration of [undefined, "1 hour"] as const) {
     const agent = Agent.make({ toolkit, strategy, maxSteps: steps, maxDuration })
+    const run = Stream.runDrain(agent.stream("Hi"))
+    // oxlint-disable-next-line no-await-in-loop
+    const requests = await Effect.runPromise(
+      Effect.provide(Effect.andThen(run, ScriptedLlm.requests), [handlers, ScriptedLlm.layer(turns[strategy])])
+    )
     const times: { readonly agent: Array<number>; readonly alone: Array<number> } = { agent: [], alone: [] }
     for (let round = -5; round < rounds; round++) {
       const model = ScriptedLlm.layer(turns[strategy])
       // Each waits for the one before it: they are measured apart.
       // oxlint-disable-next-line no-await-in-loop
-      const took = await milliseconds(Effect.provide(Stream.runDrain(agent.stream("Hi")), [handlers, model]))
+      const took = await milliseconds(Effect.provide(run, [handlers, model]))
       // oxlint-disable-next-line no-await-in-loop
-      const base = await milliseconds(Effect.provide(alone, model))
+      const base = await milliseconds(Effect.provide(alone(requests), model))
       if (round < 0) continue
       times.agent.push(took)
       times.alone.push(base)

@@ -230,6 +230,23 @@ describe("a run", () => {
     }).pipe(Effect.provide(ScriptedLlm.layer(["Hello."])))
   )
 
+  it.effect("signatures of thoughts are kept for the provider, and are no tokens", () =>
+    Effect.gen(function* () {
+      const signed = event({ _tag: "ReasoningDelta", text: "", metadata: { anthropic: { signature: "s" } } })
+      const { events, requests } = yield* run([[reasoning("Hm."), signed, weather("Bern")], "Warm."])
+      expect(inShort(events).slice(0, 3)).toEqual([
+        "thought token Hm.",
+        "thought Hm.",
+        'action weather {"city":"Bern"}'
+      ])
+      expect(requests[1]).toMatchObject({
+        prompt: {
+          content: [{}, { content: [{ type: "reasoning", options: { anthropic: { signature: "s" } } }, {}] }, {}]
+        }
+      })
+    })
+  )
+
   it.effect("an empty answer is one", () =>
     Effect.gen(function* () {
       const { events } = yield* run([[finish("stop")]])
