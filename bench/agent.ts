@@ -13,7 +13,7 @@ import * as Llm from "../src/Llm.ts"
 import type { LlmRequest } from "../src/LlmRequest.ts"
 import * as ScriptedLlm from "../src/testing/ScriptedLlm.ts"
 
-const rounds = Number(process.argv[2] ?? 21)
+const rounds = Number(process.argv[2] ?? 61)
 const steps = 100
 const median = (values: ReadonlyArray<number>): number => values.toSorted((a, b) => a - b)[values.length >> 1]!
 
@@ -42,7 +42,6 @@ const alone = (requests: ReadonlyArray<LlmRequest>) =>
   Effect.forEach(requests, (request) => Stream.runDrain(Llm.events(request)), { discard: true })
 
 const milliseconds = async (effect: Effect.Effect<unknown>): Promise<number> => {
-  globalThis.gc?.()
   const before = process.cpuUsage()
   await Effect.runPromise(effect)
   const { system, user } = process.cpuUsage(before)
@@ -58,7 +57,7 @@ for (const strategy of ["tools", "react"] as const) {
       Effect.provide(Effect.andThen(run, ScriptedLlm.requests), [handlers, ScriptedLlm.layer(turns[strategy])])
     )
     const times: { readonly agent: Array<number>; readonly alone: Array<number> } = { agent: [], alone: [] }
-    for (let round = -5; round < rounds; round++) {
+    for (let round = -30; round < rounds; round++) {
       const model = ScriptedLlm.layer(turns[strategy])
       // Each waits for the one before it: they are measured apart.
       // oxlint-disable-next-line no-await-in-loop
