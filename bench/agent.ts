@@ -41,7 +41,7 @@ const turns: Readonly<Record<"tools" | "react", ScriptedLlm.TurnOf>> = {
 const alone = (requests: ReadonlyArray<LlmRequest>) =>
   Effect.forEach(requests, (request) => Stream.runDrain(Llm.events(request)), { discard: true })
 
-const milliseconds = async (effect: Effect.Effect<unknown>): Promise<number> => {
+const milliseconds = async (effect: Effect.Effect<unknown, unknown>): Promise<number> => {
   const before = process.cpuUsage()
   await Effect.runPromise(effect)
   const { system, user } = process.cpuUsage(before)
