@@ -160,6 +160,12 @@ const examples: Readonly<Record<string, (name: string) => Promise<void>>> = {
     const cut = await run(name, [[text('{"title":"Tea","steps":["Boil'), "end"]])
     expect(cut.stdout).toMatch(/^Tea: 1 steps\n.*Truncated/)
     expect(cut.code).toBe(1)
+  },
+
+  "16_any_provider.ts": async (name) => {
+    const result = await run(name, [answer("Once", " upon")])
+    ok(result, "Once upon")
+    expect(result.server.requests[0]!.body).toMatchObject({ model: "gpt-4.1-mini" })
   }
 }
 

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { describe, expect, it } from "vitest"
 import * as LlmError from "effect-rill/LlmError"
+import * as Presets from "effect-rill/provider/openAiCompatible/Presets"
 
 const root = fileURLToPath(new URL("../", import.meta.url))
 const read = (path: string): string => readFileSync(root + path, "utf8")
@@ -35,12 +36,30 @@ describe("the README", () => {
       .map(([, link]) => link!)
       .filter((link) => !link.startsWith("http"))
     expect(links.length).toBeGreaterThan(4)
-    for (const link of links) expect(existsSync(root + link), link).toBe(true)
+    const headings = [...readme.matchAll(/^#+ (.*)$/gm)].map(
+      ([, title]) => `#${title!.toLowerCase().replace(/ /g, "-")}`
+    )
+    for (const link of links) {
+      if (link.startsWith("#")) expect(headings).toContain(link)
+      else expect(existsSync(root + link), link).toBe(true)
+    }
   })
 
   it("names every reason of an error", () => {
     const reasons = LlmError.Reason.members.map((member) => member.fields._tag.schema.literal)
     expect(reasons.length).toBeGreaterThan(15)
     for (const reason of reasons) expect(readme).toContain(`\`${reason}\``)
+  })
+})
+
+describe("the README's providers", () => {
+  it("are those there are, each preset with its variable", () => {
+    for (const [name, { keyVariable }] of Object.entries(Presets.presets)) {
+      const row = readme.split("\n").find((line) => line.startsWith("|") && line.includes(`\`${name}\``))
+      expect(row, name).toContain(`\`${keyVariable}\``)
+    }
+    const providers = readdirSync(`${root}src/provider`).filter((name) => /^(?!Http|Providers)[A-Z]\w+\.ts$/.test(name))
+    expect(providers.length).toBeGreaterThan(5)
+    for (const name of providers) expect(readme).toContain(`| \`${name.replace(".ts", "")}\` |`)
   })
 })

@@ -50,9 +50,8 @@ const check = (provider: string, outcome: Outcome, expected: Expected) => {
       input: expected.tags.includes("args-not-json") ? argumentsJson : JSON.parse(argumentsJson || "{}")
     }))
   )
-  // What many servers cite stands in fields of their own, which are not read yet.
   const pages = (sources: ReadonlyArray<{ readonly url?: string }>) => new Set(sources.flatMap(({ url }) => url ?? []))
-  if (provider !== "openai-compatible") expect(pages(response.sources)).toEqual(pages(expected.sources ?? []))
+  expect(pages(response.sources)).toEqual(pages(expected.sources ?? []))
   // Each page once, however often it is cited.
   if (provider === "anthropic")
     expect(response.sources.length).toBe(new Set(response.sources.map((source) => JSON.stringify(source))).size)

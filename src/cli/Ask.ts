@@ -11,7 +11,6 @@ import type { LlmError } from "../LlmError.ts"
 import type { LlmEvent } from "../LlmEvent.ts"
 import type { LlmRequest } from "../LlmRequest.ts"
 import * as LlmUsage from "../LlmUsage.ts"
-import type { Api } from "../provider/OpenAi.ts"
 import type { BrokenPipe, Failed } from "./Failure.ts"
 import * as Json from "./Json.ts"
 import * as Model from "./Model.ts"
@@ -32,7 +31,8 @@ export interface Options {
   /** The words, joined; `""` where there are none. */
   readonly prompt: string
   readonly model: string | undefined
-  readonly api: Api
+  /** `undefined` where it was not said. */
+  readonly api: Model.Api | undefined
   readonly request: Omit<LlmRequest, "prompt">
   readonly output: string | undefined
   readonly json: boolean
@@ -57,9 +57,7 @@ export const run = Effect.fnUntraced(
       })
     }
     const output = options.output === undefined ? yield* Output.standard(screen) : yield* Output.file(options.output)
-    if (model.name === "offline") {
-      yield* Screen.say(screen, "note", "this is the offline model. Set OPENAI_API_KEY to ask a real one.")
-    }
+    if (model.note !== undefined) yield* Screen.say(screen, "note", model.note)
     const spinner = yield* Spinner.start(screen, model.name)
     const tally = makeTally(prompt.length + (options.request.system ?? "").length)
     const events = Stream.mapArray(model.llm.events({ ...options.request, prompt }), (events) => {

@@ -18,13 +18,13 @@ const flags = {
   model: Flag.String("model").pipe(
     Flag.withAlias("m"),
     Flag.withMetavar("PROVIDER/NAME"),
-    Flag.withDescription("openai/NAME or offline (which needs no key)"),
+    Flag.withDescription("See rill models. offline needs no key"),
     Flag.optional
   ),
   api: Flag.Literals("api", ["responses", "chat"]).pipe(
     Flag.withMetavar("NAME"),
-    Flag.withDescription("Other servers often know chat alone"),
-    Flag.withDefault("responses")
+    Flag.withDescription("For openai, azure; default responses"),
+    Flag.optional
   ),
   system: Flag.String("system").pipe(
     Flag.withAlias("s"),
@@ -97,13 +97,25 @@ const completions = CliCommand.make(
   CliCommand.withExamples([{ command: 'eval "$(rill completions bash)"' }])
 )
 
-/**
- * The command.
- *
- * @category commands
- * @since 0.1.0
- */
-export const rill = CliCommand.make(
+const models = CliCommand.make(
+  "models",
+  {
+    json: Flag.Boolean("json").pipe(
+      Flag.withDescription("Print each provider as one line of JSON"),
+      Flag.withDefault(false),
+      Flag.withoutNegation
+    )
+  },
+  Effect.fnUntraced(function* ({ json }) {
+    const Models = yield* Effect.promise(() => import("./Models.ts"))
+    return yield* Models.run(yield* Screen.make, json)
+  })
+).pipe(
+  CliCommand.withDescription("List the providers, the variable of each one's key, and whether it is set"),
+  CliCommand.withExamples([{ command: "rill models" }])
+)
+
+const asking = CliCommand.make(
   "rill",
   { words, ...flags },
   Effect.fnUntraced(function* ({ words, ...flags }) {
@@ -114,7 +126,7 @@ export const rill = CliCommand.make(
     return yield* Ask.run(yield* Screen.make, {
       prompt: words.join(" ").trim(),
       model: Option.getOrUndefined(flags.model),
-      api: flags.api,
+      api: Option.getOrUndefined(flags.api),
       request: {
         system: Option.getOrUndefined(flags.system),
         temperature: Option.getOrUndefined(flags.temperature),
@@ -127,11 +139,15 @@ export const rill = CliCommand.make(
     })
   })
 ).pipe(
-  CliCommand.withDescription("Streams the answer of a language model; without a key, of one that works offline"),
+  CliCommand.withDescription("Streams the answer of a language model; without a key, of Ollama or of an offline one"),
   CliCommand.withExamples([
     { command: 'rill "Tell me a story"' },
     { command: 'cat notes.md | rill "Summarise" --output summary.md' },
     { command: 'rill --model openai/gpt-4.1 --system "Answer in French" "Why is the sky blue?"' },
+    {
+      command: 'rill --model ollama/qwen3 "Hello"',
+      description: "rill models lists the providers and the variables of their keys"
+    },
     {
       command: 'OPENAI_BASE_URL=http://127.0.0.1:8080/v1 rill --api chat --model openai/qwen3 "Hello"',
       description: "Any server that speaks OpenAI's chat completions; it needs no key"
@@ -140,9 +156,32 @@ export const rill = CliCommand.make(
       command: 'rill -- "-5 degrees: is that cold?"',
       description: "What follows -- is the prompt, whatever it looks like"
     }
-  ]),
-  CliCommand.withSubcommands([completions])
+  ])
 )
+
+/**
+ * The command.
+ *
+ * @category commands
+ * @since 0.1.0
+ */
+export const rill = CliCommand.withSubcommands(asking, [models, completions])
+
+/** The same without the subcommand `models`, for prompts that have the word. */
+const rillAsking = CliCommand.withSubcommands(asking, [completions])
+
+/**
+ * The command that is to read these arguments. `models` is a subcommand where it comes first and nothing but flags
+ * comes after: `rill models of cars` is a prompt.
+ *
+ * @category parsing
+ * @since 0.1.0
+ */
+export const reading = (args: ReadonlyArray<string>): typeof rill | typeof rillAsking => {
+  const [first, ...others] = args
+  const isSubcommand = first === models.name && others.every((arg) => arg.startsWith("-"))
+  return isSubcommand || !args.includes(models.name) ? rill : rillAsking
+}
 
 /**
  * A flag that stands alone takes no word after it, though `effect/cli` would read one such as `yes`

@@ -20,7 +20,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Stdio from "effect/Stdio"
-import { rill, standAlone } from "./Command.ts"
+import { reading, standAlone } from "./Command.ts"
 import type { Failure } from "./Failure.ts"
 import * as Report from "./Report.ts"
 import * as Screen from "./Screen.ts"
@@ -65,7 +65,8 @@ const run = (version: string): Effect.Effect<number> =>
   Effect.gen(function* () {
     const stdio = yield* Stdio.Stdio
     const screen = yield* Screen.make
-    return yield* Command.runWith(rill, { version })(standAlone(yield* stdio.args)).pipe(
+    const args = yield* stdio.args
+    return yield* Command.runWith(reading(args), { version })(standAlone(args)).pipe(
       Effect.provideService(CliOutput.Presenter, present(screen, stdio)),
       Effect.matchCauseEffect({
         onSuccess: () => Effect.succeed(0),

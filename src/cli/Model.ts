@@ -1,5 +1,6 @@
 /**
- * Which model is asked: `--model`, else OpenAI if there is a key or a base URL, else the offline one.
+ * Which model is asked: `--model`; else the first provider that is set up and has a model for those who name
+ * none; else an Ollama that answers; else the offline one.
  *
  * @since 0.1.0
  */
@@ -7,10 +8,9 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type * as Llm from "../Llm.ts"
-import * as OpenAi from "../provider/OpenAi.ts"
+import * as Providers from "../provider/Providers.ts"
 import { Failed, UsageError } from "./Failure.ts"
 
 /**
@@ -23,24 +23,17 @@ export interface Model {
   /** As `--model` takes it: `openai/gpt-4.1-mini`, `offline`. */
   readonly name: string
   readonly llm: Llm.Llm["Service"]
+  /** What its user should know, where the choice may come as a surprise. */
+  readonly note?: string
 }
 
 /**
- * What OpenAI is asked for where no model is named: small, quick to begin, and taking `--temperature`,
- * which the reasoning models refuse.
+ * Which of OpenAI's APIs is spoken.
  *
- * @category constants
+ * @category models
  * @since 0.1.0
  */
-export const defaultOpenAi = "gpt-4.1-mini"
-
-/**
- * What `--model` takes.
- *
- * @category constants
- * @since 0.1.0
- */
-export const names = "openai/NAME, offline"
+export type Api = NonNullable<Providers.Given["api"]>
 
 /**
  * Finds the model. The offline one is served until the scope closes; it speaks chat completions.
@@ -50,47 +43,96 @@ export const names = "openai/NAME, offline"
  */
 export const choose = Effect.fnUntraced(function* (
   wanted: string | undefined,
-  api: OpenAi.Api
+  api: Api | undefined
 ): Effect.fn.Return<Model, UsageError | Failed, HttpClient.HttpClient | Scope.Scope> {
-  const environment = yield* variables
-  const configured = environment.key !== undefined || environment.baseUrl !== undefined
-  if (wanted === "offline" || (wanted === undefined && !configured)) return yield* offline(environment.pace)
-  const name = wanted ?? `openai/${defaultOpenAi}`
-  const slash = name.indexOf("/")
-  const provider = slash === -1 ? name : name.slice(0, slash)
-  const model = slash === -1 ? "" : name.slice(slash + 1)
-  if (provider !== "openai") {
-    return yield* new UsageError({
-      message:
-        slash === -1
-          ? `--model ${name}: a provider and its model are wanted, such as openai/${defaultOpenAi}. There are: ${names}.`
-          : `--model ${name}: there is no provider ${provider}. There are: ${names}.`
-    })
+  const read = yield* environment
+  if (wanted === "offline") return yield* offline(read)
+  if (wanted !== undefined) return yield* named(wanted, api, read)
+  const provider = Providers.all.find((provider) => provider.defaultModel !== undefined && isSetUp(provider, read))
+  if (provider?.defaultModel !== undefined) return yield* open(provider, provider.defaultModel, api, read)
+  const local = yield* findOllama(read)
+  if (local?.model !== undefined) {
+    const model = yield* open(Providers.ollama, local.model, api, read)
+    const others = unnamed(read)
+    const note = `no model is named: this is ${model.name}, of the Ollama at ${local.baseUrl}.`
+    return { ...model, note: others === undefined ? note : `${note} ${others}` }
   }
-  if (model === "") {
-    return yield* new UsageError({
-      message: `--model ${name}: name the model too, such as openai/${defaultOpenAi}.`
-    })
-  }
-  if (!configured) {
-    return yield* new Failed({
-      message: `openai/${model} needs a key: set OPENAI_API_KEY to one of https://platform.openai.com/api-keys, set OPENAI_BASE_URL to a server of your own, or take --model offline.`
-    })
-  }
-  const llm = yield* OpenAi.make({
-    model,
-    api,
-    apiKey: environment.key,
-    baseUrl: environment.baseUrl,
-    organization: environment.organization,
-    project: environment.project
-  })
-  return { name, llm }
+  return yield* offline(read)
 })
 
-const offline = Effect.fnUntraced(function* (tokensPerSecond: number | undefined) {
-  if (tokensPerSecond !== undefined && !(tokensPerSecond > 0)) {
-    return yield* new Failed({ message: "RILL_OFFLINE_TOKENS_PER_SECOND is not more than 0." })
+const named = Effect.fnUntraced(function* (wanted: string, api: Api | undefined, read: Providers.Read) {
+  const { model, provider: name } = Providers.split(wanted)
+  const provider = Providers.find(name)
+  if (provider === undefined) {
+    const message = wanted.includes("/")
+      ? `there is no provider ${name}`
+      : `a provider and its model are wanted, such as openai/${Providers.openAi.defaultModel}`
+    return yield* new UsageError({ message: `--model ${wanted}: ${message}. There are: ${Providers.names}, offline.` })
+  }
+  if (model !== "") return yield* open(provider, model, api, read)
+  if (provider === Providers.ollama) return yield* installed(api, read)
+  if (provider.defaultModel === undefined || wanted.includes("/")) {
+    return yield* new UsageError({
+      message: `--model ${wanted}: name the model too, such as ${provider.name}/${provider.defaultModel ?? "NAME"}. Its models: ${provider.models}`
+    })
+  }
+  return yield* open(provider, provider.defaultModel, api, read)
+})
+
+const open = Effect.fnUntraced(function* (
+  provider: Providers.Provider,
+  model: string,
+  api: Api | undefined,
+  read: Providers.Read
+) {
+  const name = `${provider.name}/${model}`
+  if (api !== undefined && provider.bothApis !== true) {
+    const both = Providers.all.filter(({ bothApis }) => bothApis === true)
+    return yield* new UsageError({
+      message: `--api ${api} is for ${both.map(({ name }) => name).join(" and ")}: ${name} is asked in one way only.`
+    })
+  }
+  const settings = Providers.settings(provider, { model, api }, read)
+  if (Providers.lacksBaseUrl(provider, settings)) {
+    return yield* new Failed({ message: `${name} needs its endpoint: set ${provider.baseUrlVariable}.` })
+  }
+  if (Providers.lacksKey(provider, settings)) {
+    const elsewhere =
+      provider.baseUrlVariable === undefined || provider.baseUrlRequired === true
+        ? ""
+        : ` set ${provider.baseUrlVariable} to a server of your own,`
+    return yield* new Failed({
+      message: `${name} needs a key: set ${Providers.secretVariables(provider).join(" or ")},${elsewhere} or take --model offline.`
+    })
+  }
+  return { name, llm: yield* provider.make(settings, {}) }
+})
+
+const installed = Effect.fnUntraced(function* (api: Api | undefined, read: Providers.Read) {
+  const local = yield* findOllama(read)
+  if (local === undefined) {
+    return yield* new Failed({
+      message: "--model ollama: no Ollama answers. Start it with `ollama serve`, or set OLLAMA_HOST to where it is."
+    })
+  }
+  if (local.model === undefined) {
+    return yield* new Failed({
+      message: `--model ollama: the Ollama at ${local.baseUrl} has no model that answers. Get one: ollama pull qwen3`
+    })
+  }
+  return yield* open(Providers.ollama, local.model, api, read)
+})
+
+const findOllama = Effect.fnUntraced(function* (read: Providers.Read) {
+  const LocalOllama = yield* Effect.promise(() => import("./LocalOllama.ts"))
+  return Option.getOrUndefined(yield* LocalOllama.find(read("OLLAMA_HOST"), read("OLLAMA_API_KEY")))
+})
+
+const offline = Effect.fnUntraced(function* (read: Providers.Read) {
+  const pace = read(paceVariable)
+  const tokensPerSecond = pace === undefined ? undefined : Number(pace)
+  if (tokensPerSecond !== undefined && !(tokensPerSecond > 0 && tokensPerSecond < Infinity)) {
+    return yield* new Failed({ message: `${paceVariable} is not a number of more than 0.` })
   }
   // Most runs ask another model, and need no server to begin.
   const OfflineModel = yield* Effect.promise(() => import("./OfflineModel.ts"))
@@ -98,21 +140,48 @@ const offline = Effect.fnUntraced(function* (tokensPerSecond: number | undefined
     OfflineModel.make({ tokensPerSecond, latency: tokensPerSecond === undefined ? undefined : 0 }),
     () => new Failed({ message: "the offline model could not open a port on 127.0.0.1." })
   )
-  const llm = yield* OpenAi.make({ model: OfflineModel.model, api: "chat", baseUrl: served.baseUrl })
-  return { name: "offline", llm }
+  const settings = Providers.settings(
+    Providers.openAi,
+    { model: OfflineModel.model, api: "chat", baseUrl: served.baseUrl },
+    () => undefined
+  )
+  return { name: "offline", llm: yield* Providers.openAi.make(settings, {}), note: offlineNote(read) }
 })
 
-const text = (name: string) =>
-  Config.map(Config.option(Config.String(name)), (value) => Option.getOrUndefined(value)?.trim() || undefined)
+const offlineNote = (read: Providers.Read): string =>
+  `this is the offline model. ${unnamed(read) ?? "Set OPENAI_API_KEY, or another key of `rill models`, to ask a real one."}`
 
-/** A variable that is empty counts as not set, as shells make it hard to tell them apart. */
-const variables = Config.all({
-  key: Config.map(Config.option(Config.Redacted("OPENAI_API_KEY")), (key) =>
-    Option.getOrUndefined(Option.filter(key, (key) => Redacted.value(key).trim() !== ""))
-  ),
-  baseUrl: text("OPENAI_BASE_URL"),
-  organization: text("OPENAI_ORG_ID"),
-  project: text("OPENAI_PROJECT_ID"),
-  /** For tests and for the impatient: words a second of the offline model, which then begins at once. */
-  pace: Config.map(Config.option(Config.Finite("RILL_OFFLINE_TOKENS_PER_SECOND")), Option.getOrUndefined)
+/** A key that is set and not used, since its provider has no default model: its owner may wonder. */
+const unnamed = (read: Providers.Read): string | undefined => {
+  const set = Providers.all.find(
+    (provider) => provider.defaultModel === undefined && provider.keyOptional !== true && isSetUp(provider, read)
+  )
+  return set && `To ask ${set.name}, whose key is set, name its model: --model ${set.name}/NAME`
+}
+
+const isSetUp = (provider: Providers.Provider, read: Providers.Read): boolean => {
+  const settings = Providers.settings(provider, { model: "" }, read)
+  return (
+    settings.apiKey !== undefined ||
+    settings.token !== undefined ||
+    (Providers.hasBaseUrl(settings) && !Providers.lacksKey(provider, settings))
+  )
+}
+
+/** For tests and for the impatient: words a second of the offline model, which then begins at once. */
+const paceVariable = "RILL_OFFLINE_TOKENS_PER_SECOND"
+
+/**
+ * The variables of all providers. One that is empty counts as not set, as shells make it hard to tell them apart.
+ *
+ * @category configuration
+ * @since 0.1.0
+ */
+export const environment: Effect.Effect<Providers.Read, Failed> = Effect.gen(function* () {
+  const values = new Map<string, string>()
+  for (const name of new Set([...Providers.all.flatMap(Providers.variables), paceVariable])) {
+    const value = Option.getOrUndefined(yield* Config.option(Config.String(name)))?.trim()
+    if (value !== undefined && value !== "") values.set(name, value)
+  }
+  return (name: string) => values.get(name)
 }).pipe(Effect.mapError((error) => new Failed({ message: `a variable cannot be read: ${error.message}` })))

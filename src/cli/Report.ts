@@ -6,6 +6,7 @@
 import type * as CliError from "effect/cli/CliError"
 import type { LlmError } from "../LlmError.ts"
 import type { LlmUsage } from "../LlmUsage.ts"
+import * as Providers from "../provider/Providers.ts"
 import type { Failed } from "./Failure.ts"
 
 /**
@@ -21,7 +22,7 @@ const llmError = (error: LlmError): string => {
   const { reason } = error
   switch (reason._tag) {
     case "Authentication":
-      return `${error.message} The key is read from OPENAI_API_KEY.`
+      return `${error.message}${keyFrom(error)}`
     case "Unreachable":
       return `${error.message} --model offline needs no network.`
     case "ContentFiltered":
@@ -33,6 +34,11 @@ const llmError = (error: LlmError): string => {
       // On the command line the option is a flag.
       return error.message.replace('`api: "chat"`', "--api chat")
   }
+}
+
+const keyFrom = (error: LlmError): string => {
+  const provider = Providers.find(error.provider)
+  return provider === undefined ? "" : ` The key is read from ${Providers.secretVariables(provider).join(" or ")}.`
 }
 
 const who = (error: LlmError): string =>

@@ -9,6 +9,7 @@ import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import type * as Stdio from "effect/Stdio"
 import * as Screen from "./Screen.ts"
+import * as TerminalText from "./TerminalText.ts"
 
 /**
  * A spinner that turns.
@@ -34,7 +35,8 @@ export const start = Effect.fnUntraced(function* (
   label: string
 ): Effect.fn.Return<Spinner, never, Scope.Scope | Stdio.Stdio> {
   if (!screen.animate) return { label: () => {}, stop: Effect.void }
-  let text = label
+  // The name of a model may come from a server.
+  let text = TerminalText.line(label)
   const began = yield* Clock.currentTimeMillis
   const draw = (turn: number) =>
     Effect.flatMap(Clock.currentTimeMillis, (now) => {
@@ -54,7 +56,7 @@ export const start = Effect.fnUntraced(function* (
   )
   return {
     label: (label) => {
-      text = label
+      text = TerminalText.line(label)
     },
     stop: Fiber.interrupt(turning)
   }

@@ -4,6 +4,7 @@
  *
  * @since 0.1.0
  */
+import * as Duration from "effect/Duration"
 import * as Predicate from "effect/Predicate"
 import {
   Authentication,
@@ -35,8 +36,8 @@ export interface Report {
 }
 
 /**
- * Reads the error object in a body: `{ "error": { message, code, type } }`, `{ "error": "…" }`,
- * `{ "message": "…" }` or `{ "detail": … }`, alone or first in an array.
+ * Reads the error object in a body: `{ "error": { message, code, type } }`, `{ "error": "…" }` with the
+ * code beside it, `{ "message": "…" }` or `{ "detail": … }`, alone or first in an array.
  *
  * @category parsing
  * @since 0.1.0
@@ -44,18 +45,42 @@ export interface Report {
 export const readReport = (body: unknown): Report | undefined => {
   const value = Array.isArray(body) ? body[0] : body
   if (!Predicate.isObject(value)) return undefined
-  const error = property(value, "error") ?? value
-  if (typeof error === "string") return { message: error }
-  if (!Predicate.isObject(error)) return undefined
-  const message = property(error, "message") ?? property(error, "detail") ?? property(error, "error")
+  const inner = property(value, "error")
+  const error = Predicate.isObject(inner) ? inner : value
+  const message = typeof inner === "string" ? inner : messageOf(error)
   if (message === undefined) return undefined
   const code = property(error, "code")
   const type = property(error, "type")
   return {
-    message: typeof message === "string" ? message : JSON.stringify(message),
+    message,
     code: typeof code === "string" ? code : typeof code === "number" ? String(code) : undefined,
     type: typeof type === "string" ? type : undefined
   }
+}
+
+const messageOf = (error: object): string | undefined => {
+  const message = property(error, "message") ?? property(error, "detail") ?? property(error, "error")
+  if (message === undefined) return undefined
+  const plain = typeof message === "string" ? message : (inFields(message) ?? JSON.stringify(message))
+  // A router's own words say little; those of the provider behind it are here.
+  const metadata = property(error, "metadata")
+  const raw = Predicate.isObject(metadata) ? property(metadata, "raw") : undefined
+  if (typeof raw !== "string" || raw.trim() === "") return plain
+  return `${plain}: ${readReport(parse(raw))?.message ?? raw}`
+}
+
+/** Complaints about fields, as FastAPI has them: which one, and what is wrong with it, but not its value. */
+const inFields = (detail: unknown): string | undefined => {
+  const list = Predicate.isObject(detail) && !Array.isArray(detail) ? property(detail, "detail") : detail
+  if (typeof list === "string") return list
+  if (!Array.isArray(list)) return undefined
+  const complaints = list.flatMap((one: unknown) => {
+    if (!Predicate.isObject(one)) return []
+    const message = property(one, "msg")
+    const place = property(one, "loc")
+    return typeof message === "string" ? `${Array.isArray(place) ? `${place.join(".")}: ` : ""}${message}` : []
+  })
+  return complaints.length === 0 ? undefined : complaints.join("; ")
 }
 
 /**
@@ -81,6 +106,32 @@ export const fromHttpFailure = (failure: HttpFailure): Reason => {
         : `the answer is HTTP ${status} and begins ${quote(body)}`
   })
 }
+
+/**
+ * The delay that an error asks for in words, as Groq and OpenAI do: "Please try again in 2m28.608s."
+ * What headers say is more exact.
+ *
+ * When a limit is whole again (`x-ratelimit-reset-*`) is no delay: part of it is free before that, and
+ * providers do not agree on its unit.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export const retryAfterInWords = (failure: HttpFailure): Duration.Duration | undefined => {
+  if (failure.retryAfter !== undefined || failure.status < 400) return undefined
+  const words =
+    /\b(?:try again|retry) (?:in|after) ((?:\d+(?:\.\d+)?\s?(?:ms|(?:h|hour|m|minute|s|second)s?)(?![a-z])\s?)+)/i.exec(
+      readReport(parse(failure.body))?.message ?? ""
+    )
+  if (words === null) return undefined
+  let milliseconds = 0
+  for (const [, count, unit] of words[1]!.matchAll(/(\d+(?:\.\d+)?)\s?(ms|h|m|s)/gi)) {
+    milliseconds += Number(count) * inMilliseconds[unit!.toLowerCase()]!
+  }
+  return Duration.millis(Math.ceil(milliseconds))
+}
+
+const inMilliseconds: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 
 /**
  * What an error inside the stream means. Its code may be an HTTP status, or its type stand for one.
@@ -203,23 +254,51 @@ const kinds: Readonly<Record<Kind, Make>> = {
   ProviderFailed: providerFailed
 }
 
+const anyOf = (...patterns: ReadonlyArray<RegExp>): RegExp => new RegExp(patterns.map(({ source }) => source).join("|"))
+
+/** In providers' own words, each for the providers that say so. */
 const byWords: ReadonlyArray<readonly [RegExp, Make]> = [
   [
-    /context_length_exceeded|maximum context length|context window|exceeds? context limit|prompt is too long|too many tokens in the prompt/,
+    anyOf(
+      /context_length_exceeded|maximum context length|context[ _]window|exceeds? context limit|prompt is too long|prompt too long/,
+      /too many tokens( in the prompt|:)/,
+      // Groq and Cerebras; xAI; OpenRouter.
+      /reduce the length of the messages|maximum prompt length is|maximum allowed input length/,
+      // Together and SGLang; vLLM; LM Studio; llama.cpp.
+      /longer than the model'?s context length|longer than the maximum model length/,
+      /greater than the context length|context the overflows|exceed_context_size|available context size/,
+      // Moonshot; Zhipu; DashScope; Hugging Face; GitHub Models.
+      /exceeded model token limit|prompt exceeds max length|range of input length should be/,
+      /inputs`? tokens \+ `?max_new_tokens|tokens_limit_reached/,
+      // More than a minute's tokens at once, at Groq and OpenAI: no wait makes room for it.
+      /request too large for /
+    ),
     contextTooLong
   ],
   [
-    /insufficient_quota|exceeded your current quota|billing_hard_limit|billing_not_active|billing_error|credit balance|api usage limits/,
+    anyOf(
+      /insufficient_quota|exceeded your current quota|exceeded_current_quota|billing_hard_limit|billing_not_active/,
+      // Anthropic; OpenRouter, Hugging Face, xAI; DeepSeek, Zhipu; DashScope; OpenRouter.
+      /credit balance|billing_error|api usage limits|insufficient credits|any credits|included credits|insufficient balance/,
+      /arrearage|account is in good standing|key limit exceeded/
+    ),
     quotaExhausted
   ],
-  [/invalid_api_key|incorrect api key|invalid api key|authentication_error/, authentication],
+  // The last is NVIDIA's, under 403.
+  [/invalid_api_key|incorrect api key|invalid api key|authentication_error|authorization failed/, authentication],
   [
-    /content_filter|content_policy|content management policy|content filtering policy|violating our usage polic/,
+    anyOf(
+      /content_filter|content_policy|content management policy|content filtering policy|violating our usage polic/,
+      // xAI; DashScope; DeepSeek.
+      /violates usage guidelines|data_?inspection_?failed|content exists risk/
+    ),
     contentFiltered
   ],
-  [/model_not_found/, notFound],
+  // OpenAI; Mistral and Perplexity; OpenRouter; DeepSeek; Zhipu and GitHub Models.
+  [/model_not_found|invalid[_ ]model\b|not a valid model|model not exist|unknown[_ ]model/, notFound],
   [/rate_limit/, rateLimited],
-  [/overloaded/, overloaded]
+  // The last is Mistral's, under 429.
+  [/overloaded|capacity exceeded/, overloaded]
 ]
 
 const byStatus: Readonly<Record<number, Make>> = {

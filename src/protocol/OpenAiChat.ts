@@ -5,20 +5,20 @@
  *
  * @since 0.1.0
  */
-import type * as Prompt from "effect/ai/Prompt"
 import * as Result from "effect/Result"
-import { type InvalidRequest, type Reason, Unsupported } from "../LlmError.ts"
+import { type InvalidRequest, Overloaded, type Reason, type Unsupported } from "../LlmError.ts"
 import type { FinishReason, LlmEvent } from "../LlmEvent.ts"
 import * as LlmRequest from "../LlmRequest.ts"
 import * as LlmUsage from "../LlmUsage.ts"
 import type { Decoder, Frame } from "../wire/Decoder.ts"
-import { fromHttpFailure, fromReport, inBand, notOfThisProtocol } from "./HttpError.ts"
+import { fromHttpFailure, fromReport, inBand, notOfThisProtocol, retryAfterInWords } from "./HttpError.ts"
 import { isPresent, isRecord, type Json, records, text } from "./Json.ts"
-import * as OpenAiRequest from "./OpenAiRequest.ts"
-import { option } from "./OpenAiRequest.ts"
+import type { Deviations } from "./OpenAiChatDeviations.ts"
+import * as OpenAiChatMessages from "./OpenAiChatMessages.ts"
+import * as OpenAiChatSettings from "./OpenAiChatSettings.ts"
+import * as OpenAiReasoningDetails from "./OpenAiReasoningDetails.ts"
 import type { EncodedRequest, Protocol } from "./Protocol.ts"
-import * as RequestParts from "./RequestParts.ts"
-import type { Body, Encoded } from "./RequestParts.ts"
+import type { Body } from "./RequestParts.ts"
 import * as Turn from "./Turn.ts"
 
 // -----------------------------------------------------------------------------
@@ -28,147 +28,43 @@ import * as Turn from "./Turn.ts"
 /**
  * The body of a request.
  *
- * Reasoning in the history is left out, since chat completions have no place for it. Provider options
- * are read under `openai`: `role: "developer"` of a system message, `name` of a message,
- * `imageDetail` of a file.
+ * Provider options are read under `openai`: `role: "developer"` of a system message, `name` of a
+ * message, `imageDetail` of a file. Reasoning in the history is left out, since OpenAI's chat completions
+ * have no place for it, unless the deviations say where the server wants it.
  *
  * @category encoding
  * @since 0.1.0
  */
 export const encode = (
   request: LlmRequest.LlmRequest,
-  model: string
+  model: string,
+  deviations: Deviations = {}
 ): Result.Result<EncodedRequest, InvalidRequest | Unsupported> =>
   Result.gen(function* () {
     const prompt = yield* LlmRequest.messages(request)
-    const messages: Array<Body> = []
-    for (const message of prompt) messages.push(...(yield* encodeMessage(message)))
-    const tools = yield* OpenAiRequest.functionTools(request.toolkit, unsupported)
-    const choice = OpenAiRequest.toolChoice(
-      yield* RequestParts.toolChoice(request.toolChoice, tools),
-      (name) => ({ type: "function", function: { name } }),
-      (allowed) => ({ type: "allowed_tools", allowed_tools: allowed })
-    )
+    yield* OpenAiChatSettings.check(request, deviations)
+    const messages = yield* OpenAiChatMessages.encode(prompt, deviations)
+    const { choice, tools } = yield* OpenAiChatSettings.tools(request, deviations)
     const body: Body = {
       model: request.model ?? model,
       messages,
       temperature: request.temperature,
-      max_completion_tokens: request.maxTokens,
+      [deviations.maxTokens ?? "max_completion_tokens"]: request.maxTokens,
       top_p: request.topP,
       stop: request.stop,
-      seed: request.seed,
+      [deviations.seed ?? "seed"]: request.seed,
       frequency_penalty: request.frequencyPenalty,
       presence_penalty: request.presencePenalty,
-      reasoning_effort: request.reasoning,
+      ...(yield* OpenAiChatSettings.reasoning(request.reasoning, deviations)),
       tools: tools.length === 0 ? undefined : tools.map((tool) => ({ type: "function", function: tool })),
       tool_choice: choice,
-      response_format: yield* encodeResponseFormat(request.responseFormat),
-      stream_options: { include_usage: true },
+      response_format: yield* OpenAiChatSettings.responseFormat(request.responseFormat, deviations),
+      stream_options: deviations.streamOptions === false ? undefined : { include_usage: true },
       ...request.extra,
       stream: true
     }
     return { body, inputCharacters: LlmRequest.countCharacters(prompt) }
   })
-
-const encodeMessage = (message: Prompt.Message): Encoded<ReadonlyArray<Body>> => {
-  switch (message.role) {
-    case "system":
-      return Result.succeed([
-        { role: option(message, "role") === "developer" ? "developer" : "system", content: message.content }
-      ])
-    case "user":
-      return Result.gen(function* () {
-        const name = option(message, "name")
-        const [first, ...others] = message.content
-        // Plain text is sent as a string: not every server that speaks this protocol reads arrays.
-        if (first?.type === "text" && others.length === 0) return [{ role: "user", name, content: first.text }]
-        const content: Array<Body> = []
-        for (const part of message.content) {
-          content.push(part.type === "text" ? { type: "text", text: part.text } : yield* encodeFile(part))
-        }
-        return [{ role: "user", name, content }]
-      })
-    case "assistant":
-      return encodeAssistant(message)
-    case "tool":
-      return encodeToolResults(message)
-  }
-}
-
-const encodeAssistant = (message: Prompt.AssistantMessage): Encoded<ReadonlyArray<Body>> => {
-  const texts: Array<string> = []
-  const calls: Array<Body> = []
-  for (const part of message.content) {
-    if (part.type === "text") texts.push(part.text)
-    else if (part.type === "file") return unsupported("a file in an assistant's message")
-    else if (part.type === "tool-call" && !part.providerExecuted) {
-      calls.push({
-        id: part.id,
-        type: "function",
-        function: { name: part.name, arguments: JSON.stringify(part.params) }
-      })
-    }
-  }
-  return Result.succeed([
-    {
-      role: "assistant",
-      name: option(message, "name"),
-      content: texts.length === 0 ? (calls.length === 0 ? "" : null) : texts.join(""),
-      tool_calls: calls.length === 0 ? undefined : calls
-    }
-  ])
-}
-
-const encodeToolResults = (message: Prompt.ToolMessage): Encoded<ReadonlyArray<Body>> => {
-  const results: Array<Body> = []
-  for (const part of message.content) {
-    if (part.type !== "tool-result") continue
-    if (part.modelOutput?.some((part) => part.type === "file")) return unsupported("a file in a tool's result")
-    results.push({ role: "tool", tool_call_id: part.id, content: RequestParts.resultText(part) })
-  }
-  return Result.succeed(results)
-}
-
-const encodeFile = (part: Prompt.FilePart): Encoded<Body> => {
-  const { mediaType } = part
-  const { base64, id, url } = OpenAiRequest.fileSource(part)
-  if (mediaType.startsWith("image/")) {
-    return Result.succeed({ type: "image_url", image_url: { url, detail: option(part, "imageDetail") } })
-  }
-  const audio = audioFormats[mediaType]
-  if (audio !== undefined) {
-    if (base64 === undefined) return unsupported("audio by URL")
-    return Result.succeed({ type: "input_audio", input_audio: { data: base64, format: audio } })
-  }
-  if (mediaType === "application/pdf") {
-    if (id !== undefined) return Result.succeed({ type: "file", file: { file_id: id } })
-    if (!url.startsWith("data:")) return unsupported("a PDF by URL")
-    return Result.succeed({ type: "file", file: { filename: part.fileName ?? "document.pdf", file_data: url } })
-  }
-  return unsupported(`a file of type ${mediaType}`)
-}
-
-const audioFormats: Readonly<Record<string, string>> = {
-  "audio/wav": "wav",
-  "audio/x-wav": "wav",
-  "audio/mp3": "mp3",
-  "audio/mpeg": "mp3"
-}
-
-const encodeResponseFormat = (format: LlmRequest.ResponseFormat | undefined): Encoded<unknown> =>
-  Result.map(OpenAiRequest.answerFormat(format), (answer) => {
-    if (answer?.type !== "json_schema") return answer
-    const { type, ...schema } = answer
-    return { type, json_schema: schema }
-  })
-
-const unsupported = (feature: string) =>
-  Result.fail(
-    new Unsupported({
-      message: `chat completions cannot take ${feature}. Leave it out, or use another provider.`,
-      feature
-    })
-  )
 
 // -----------------------------------------------------------------------------
 // decoder
@@ -183,6 +79,9 @@ const unsupported = (feature: string) =>
 export interface State extends Turn.Turn {
   readonly byIndex: Map<number, Turn.OpenToolCall>
   readonly byId: Map<string, Turn.OpenToolCall>
+  /** The pages that were told: servers that list them do so in every chunk. */
+  readonly pages: Set<string>
+  reasoningDetails: OpenAiReasoningDetails.Details | undefined
 }
 
 /**
@@ -194,7 +93,13 @@ export interface State extends Turn.Turn {
  * @since 0.1.0
  */
 export const decoder: Decoder<State> = {
-  initial: (context) => ({ ...Turn.make(context), byIndex: new Map(), byId: new Map() }),
+  initial: (context) => ({
+    ...Turn.make(context),
+    byIndex: new Map(),
+    byId: new Map(),
+    pages: new Set(),
+    reasoningDetails: undefined
+  }),
   isWireEnd: (frame) => frame.data.trim() === "[DONE]",
   step: (state, frame, out) => {
     const chunk = frame.value
@@ -214,11 +119,16 @@ export const decoder: Decoder<State> = {
       const reason = stepChoice(state, choice, out)
       if (reason !== undefined) return reason
     }
+    if (isPresent(chunk["search_results"]) || isPresent(chunk["citations"])) stepPages(state, chunk, out)
     const usage = chunk["usage"] ?? (isRecord(chunk["x_groq"]) ? chunk["x_groq"]["usage"] : undefined)
     if (isRecord(usage)) state.usage = readUsage(usage)
     return undefined
   },
   end: (state, out) => {
+    if (state.reasoningDetails !== undefined) {
+      const details = OpenAiReasoningDetails.whole(state.reasoningDetails)
+      state.metadata = { openrouter: { reasoning_details: details } }
+    }
     Turn.finish(state, out)
     return undefined
   },
@@ -240,9 +150,12 @@ const stepChoice = (state: State, choice: Json, out: Array<LlmEvent>): Reason | 
   // `message` is the whole answer of a server that does not stream. Beside a delta it repeats it.
   const delta = choice["delta"] ?? choice["message"]
   if (isRecord(delta)) stepDelta(state, delta, out)
+  // Moonshot has it here as well.
+  if (isRecord(choice["usage"])) state.usage = readUsage(choice["usage"])
   const finish = choice["finish_reason"]
   if (typeof finish === "string" && finish !== "") {
-    if (finish === "error") return fromReport({ message: "the provider ended the answer with an error" })
+    const failed = failures[finish]
+    if (failed !== undefined) return failed()
     state.rawReason = finish
     state.reason = finishReasons[finish] ?? "other"
     if (state.end === "none") state.end = "semantic"
@@ -250,22 +163,43 @@ const stepChoice = (state: State, choice: Json, out: Array<LlmEvent>): Reason | 
   return undefined
 }
 
+/** OpenAI's, and those of other servers. */
 const finishReasons: Readonly<Record<string, FinishReason>> = {
   stop: "stop",
   end_turn: "stop",
   eos: "stop",
+  eos_token: "stop",
+  stop_sequence: "stop",
   length: "length",
   max_tokens: "length",
   model_length: "length",
+  model_context_window_exceeded: "length",
   tool_calls: "tool-calls",
   function_call: "tool-calls",
-  content_filter: "content-filter"
+  content_filter: "content-filter",
+  sensitive: "content-filter"
+}
+
+const endedWithAnError = () => fromReport({ message: "the provider ended the answer with an error" })
+
+/** Reasons that say that the answer is not whole: OpenRouter's and Mistral's, Zhipu's, SGLang's, DeepSeek's. */
+const failures: Readonly<Record<string, () => Reason>> = {
+  error: endedWithAnError,
+  network_error: endedWithAnError,
+  abort: endedWithAnError,
+  insufficient_system_resource: () =>
+    new Overloaded({ message: "the provider broke off the answer for lack of resources. Ask again in a while." })
 }
 
 const stepDelta = (state: State, delta: Json, out: Array<LlmEvent>): void => {
   // OpenAI's own chunks have neither; DeepSeek, Groq and most others one of them.
   const reasoning = delta["reasoning_content"] ?? delta["reasoning"]
   if (typeof reasoning === "string") Turn.reasoning(state, out, reasoning)
+  const details = delta["reasoning_details"]
+  if (Array.isArray(details) && details.length > 0) {
+    state.reasoningDetails ??= OpenAiReasoningDetails.make()
+    OpenAiReasoningDetails.add(state.reasoningDetails, details)
+  }
   const { content } = delta
   if (typeof content === "string") Turn.text(state, out, content)
   else if (Array.isArray(content)) stepParts(state, content, out)
@@ -274,6 +208,18 @@ const stepDelta = (state: State, delta: Json, out: Array<LlmEvent>): void => {
   for (const { url_citation } of records(delta["annotations"])) {
     if (isRecord(url_citation)) Turn.source(out, "url", url_citation["url"], url_citation["title"])
   }
+}
+
+/** Perplexity and xAI list the pages of their search: with titles, or their URLs alone, or both. */
+const stepPages = (state: State, chunk: Json, out: Array<LlmEvent>): void => {
+  for (const { title, url } of records(chunk["search_results"])) stepPage(state, url, title, out)
+  if (Array.isArray(chunk["citations"])) for (const url of chunk["citations"]) stepPage(state, url, undefined, out)
+}
+
+const stepPage = (state: State, url: unknown, title: unknown, out: Array<LlmEvent>): void => {
+  if (typeof url !== "string" || url === "" || state.pages.has(url)) return
+  state.pages.add(url)
+  Turn.source(out, "url", url, title)
 }
 
 /** Mistral's reasoning models send content as parts. */
@@ -326,21 +272,35 @@ const readUsage = (raw: Json): LlmUsage.LlmUsage => {
   return LlmUsage.exact(raw, {
     inputTokens: raw["prompt_tokens"],
     outputTokens: raw["completion_tokens"],
-    reasoningTokens: output["reasoning_tokens"],
-    // DeepSeek has its own name for it.
-    cacheReadTokens: input["cached_tokens"] ?? raw["prompt_cache_hit_tokens"],
+    // Perplexity, DeepSeek and Moonshot have names or places of their own for these.
+    reasoningTokens: output["reasoning_tokens"] ?? raw["reasoning_tokens"],
+    cacheReadTokens: input["cached_tokens"] ?? raw["prompt_cache_hit_tokens"] ?? raw["cached_tokens"],
     cacheWriteTokens: input["cache_write_tokens"]
   })
 }
 
 // -----------------------------------------------------------------------------
-// errors
+// protocol
 // -----------------------------------------------------------------------------
 
 /**
- * The protocol whole.
+ * The protocol of a server that deviates from OpenAI's.
  *
  * @category protocols
  * @since 0.1.0
  */
-export const protocol: Protocol<State> = { framing: "sse", encode, decoder, error: fromHttpFailure }
+export const make = (deviations: Deviations): Protocol<State> => ({
+  framing: "sse",
+  encode: (request, model) => encode(request, model, deviations),
+  decoder: deviations.end === "input" ? { ...decoder, endsWithInput: true } : decoder,
+  error: fromHttpFailure,
+  retryAfter: retryAfterInWords
+})
+
+/**
+ * The protocol as OpenAI has it.
+ *
+ * @category protocols
+ * @since 0.1.0
+ */
+export const protocol: Protocol<State> = make({})

@@ -12,7 +12,7 @@ import * as LlmRequest from "../LlmRequest.ts"
 import * as LlmUsage from "../LlmUsage.ts"
 import type { Decoder, Frame } from "../wire/Decoder.ts"
 import type { HttpFailure } from "../wire/Http.ts"
-import { fromHttpFailure, fromReport, inBand, notOfThisProtocol } from "./HttpError.ts"
+import { fromHttpFailure, fromReport, inBand, notOfThisProtocol, retryAfterInWords } from "./HttpError.ts"
 import { isPresent, isRecord, type Json, records, text } from "./Json.ts"
 import * as OpenAiRequest from "./OpenAiRequest.ts"
 import * as Input from "./OpenAiResponsesInput.ts"
@@ -341,4 +341,10 @@ const error = (failure: HttpFailure): Reason => {
  * @category protocols
  * @since 0.1.0
  */
-export const protocol: Protocol<Items.State> = { framing: "sse", encode, decoder, error }
+export const protocol: Protocol<Items.State> = {
+  framing: "sse",
+  encode,
+  decoder,
+  error,
+  retryAfter: retryAfterInWords
+}

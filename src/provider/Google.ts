@@ -127,7 +127,17 @@ const apiKey = Effect.gen(function* () {
     : yield* Config.Redacted("GEMINI_API_KEY")
 })
 
-const baseUrl = Config.map(Config.option(Config.String("GOOGLE_GEMINI_BASE_URL")), (value) => {
-  const url = Option.getOrElse(value, () => "").replace(/\/+$/, "")
+const baseUrl = Config.map(Config.option(Config.String("GOOGLE_GEMINI_BASE_URL")), (value) =>
+  Option.getOrUndefined(Option.map(value, fromVariable))
+)
+
+/**
+ * The `baseUrl` of what `GOOGLE_GEMINI_BASE_URL` says, which is the URL before the API's version.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromVariable = (value: string): string | undefined => {
+  const url = value.replace(/\/+$/, "")
   return url === "" ? undefined : `${url}/${version}`
-})
+}

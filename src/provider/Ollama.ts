@@ -136,8 +136,14 @@ export const layerConfig = (options: Options): Layer.Layer<Llm, Config.ConfigErr
     })
   )
 
-/** The rules of `envconfig.ConnectableHost` in https://github.com/ollama/ollama. */
-const fromHost = (host: string): string | undefined => {
+/**
+ * The `baseUrl` of what `OLLAMA_HOST` says, by the rules of `envconfig.ConnectableHost` in
+ * https://github.com/ollama/ollama.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromHost = (host: string): string | undefined => {
   const value = host
     .trim()
     .replace(/^["']+|["']+$/g, "")

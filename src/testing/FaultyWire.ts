@@ -29,6 +29,7 @@ import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
 import type * as Pull from "effect/Pull"
 import * as Stream from "effect/Stream"
+import { concat } from "../wire/Lines.ts"
 import * as Seeded from "./internal/Seeded.ts"
 import * as StreamResponse from "./internal/StreamResponse.ts"
 
@@ -235,29 +236,23 @@ export const cutAt = (exchange: Exchange, position: number): Exchange => {
 const recut = (exchange: Exchange, cut: (bytes: Uint8Array) => ReadonlyArray<Uint8Array>): Exchange => {
   const out: Array<Step> = []
   let run: Array<Uint8Array> = []
+  let length = 0
   const flush = () => {
-    if (run.length > 0) for (const bytes of cut(joined(run))) out.push(chunk(bytes))
+    if (run.length > 0) for (const bytes of cut(concat(run, length))) out.push(chunk(bytes))
     run = []
+    length = 0
   }
   for (const step of exchange) {
-    if (step._tag === "Chunk") run.push(step.bytes)
-    else {
+    if (step._tag === "Chunk") {
+      run.push(step.bytes)
+      length += step.bytes.length
+    } else {
       flush()
       out.push(step)
     }
   }
   flush()
   return out
-}
-
-const joined = (chunks: ReadonlyArray<Uint8Array>): Uint8Array => {
-  const whole = new Uint8Array(chunks.reduce((length, bytes) => length + bytes.length, 0))
-  let position = 0
-  for (const bytes of chunks) {
-    whole.set(bytes, position)
-    position += bytes.length
-  }
-  return whole
 }
 
 const pieces = (bytes: Uint8Array, size: () => number): ReadonlyArray<Uint8Array> => {

@@ -50,6 +50,11 @@ export interface Decoder<in out S extends Progress> {
   readonly initial: (turn: TurnContext) => S
   /** Takes one frame, adds its events to `out`, and returns a reason if the turn has failed. */
   readonly step: (state: S, frame: Frame, out: Array<LlmEvent>) => Reason | undefined
+  /**
+   * Whether the end of input is a good end of a turn that has begun, for servers that send no other. An
+   * answer that was cut passes for a whole one then.
+   */
+  readonly endsWithInput?: boolean
   /** Whether a frame that is not JSON is this protocol's wire end, such as `[DONE]`. */
   readonly isWireEnd: (frame: Frame) => boolean
   /** Called once, at a good end: adds the complete tool calls and `Finished`. */

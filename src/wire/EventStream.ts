@@ -76,7 +76,7 @@ export interface Options<in out S extends Progress, E> {
  *
  * - The wire end completes the stream at once, whether or not the peer closes.
  * - After the semantic end alone, the end of input or {@link grace} completes it.
- * - The end of input before either is `Truncated`; a body that fails is what `bodyFailed` says.
+ * - The end of input before either is `Truncated`, unless the decoder takes it for the end; a body that fails is what `bodyFailed` says.
  *
  * @category decoding
  * @since 0.1.0
@@ -132,7 +132,8 @@ const makePull = <S extends Progress, E>(
     if (!state.started && !reader.isEmpty && !isOurs) {
       fail(options.notAStream(reader.beginning))
     } else if (over === undefined) {
-      if (state.end === "none") fail(truncated(state.started))
+      const isWhole = state.end !== "none" || (decoder.endsWithInput === true && state.started)
+      if (!isWhole) fail(truncated(state.started))
       else complete(out)
     }
     return deliver(out)

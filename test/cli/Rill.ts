@@ -22,6 +22,8 @@ export interface Result {
 const environment = (extra: Options["env"]): NodeJS.ProcessEnv => ({
   PATH: process.env["PATH"],
   RILL_OFFLINE_TOKENS_PER_SECOND: "5000",
+  // Where nothing listens, whatever runs on this machine.
+  OLLAMA_HOST: "127.0.0.1:1",
   ...extra
 })
 

@@ -164,10 +164,10 @@ describe("Spinner", () => {
       const err = recorder()
       yield* Effect.scoped(
         Effect.gen(function* () {
-          const spinner = yield* Spinner.start(terminal, "openai/test")
+          const spinner = yield* Spinner.start(terminal, "openai/\x1b[31mtest")
           yield* TestClock.adjust("200 millis")
           expect(err.text()).toBe("\r\x1b[K⠋ openai/test\r\x1b[K⠙ openai/test\r\x1b[K⠹ openai/test")
-          spinner.label("thinking")
+          spinner.label("think\x1b[0ming")
           yield* TestClock.adjust("3 seconds")
           expect(err.text()).toMatch(/ thinking · 3 s$/)
           yield* spinner.stop

@@ -5,6 +5,8 @@ import * as AzureOpenAi from "effect-rill/provider/AzureOpenAi"
 import * as Google from "effect-rill/provider/Google"
 import * as Ollama from "effect-rill/provider/Ollama"
 import * as OpenAi from "effect-rill/provider/OpenAi"
+import * as OpenAiCompatible from "effect-rill/provider/OpenAiCompatible"
+import * as Presets from "effect-rill/provider/openAiCompatible/Presets"
 import * as AnthropicMessages from "effect-rill/testing/dialect/AnthropicMessages"
 import * as GoogleGemini from "effect-rill/testing/dialect/GoogleGemini"
 import * as OllamaChat from "effect-rill/testing/dialect/OllamaChat"
@@ -27,3 +29,21 @@ const providers: ReadonlyArray<LlmContract.Options> = [
 ]
 
 for (const provider of providers) LlmContract.suite({ afterAll, describe, it }, provider)
+
+// All of them share a protocol: the whole for those that deviate most, its core for the others.
+const whole: ReadonlySet<string> = new Set(["mistral", "openrouter"])
+const core = LlmContract.laws.flatMap(({ checks }) => checks.slice(0, 1))
+
+for (const preset of Object.keys(Presets.presets) as ReadonlyArray<Presets.Name>) {
+  const isWhole = whole.has(preset)
+  // Twenty tables of one protocol tell no more than one.
+  LlmContract.suite(
+    { afterAll: isWhole ? afterAll : () => {}, describe, it },
+    {
+      name: `openai-compatible: ${preset}`,
+      make: OpenAiCompatible.make({ ...options, preset }),
+      dialect: OpenAiChat.dialect,
+      only: isWhole ? undefined : core
+    }
+  )
+}

@@ -10,6 +10,7 @@ import type * as LlmError from "effect-rill/LlmError"
 import type * as LlmEvent from "effect-rill/LlmEvent"
 import type * as LlmRequest from "effect-rill/LlmRequest"
 import type * as LlmUsage from "effect-rill/LlmUsage"
+import type * as Presets from "effect-rill/provider/openAiCompatible/Presets"
 import type * as Rill from "effect-rill/promise/Rill"
 import { afterAll, beforeAll, expect, it } from "vitest"
 
@@ -25,6 +26,7 @@ it("the plain types are in step with the core's", () => {
   holds<Equal<Rill.Phase, LlmError.Phase>>()
   holds<Equal<Rill.FinishReason, LlmEvent.FinishReason>>()
   holds<Equal<Rill.Event["_tag"], LlmEvent.LlmEvent["_tag"]>>()
+  holds<Equal<Rill.Preset, Presets.Name>>()
   holds<Equal<keyof Rill.Usage, keyof LlmUsage.LlmUsage>>()
   holds<Equal<Rill.Request["reasoning"], LlmRequest.ReasoningEffort | undefined>>()
   // Tools are for a later version.
@@ -125,6 +127,22 @@ it("serve a program that has no Effect installed", () => {
     `import * as Rill from "./Rill.js"
 export const main = async (signal: AbortSignal): Promise<string> => {
   await using rill = Rill.fromOpenAi("m", { apiKey: "k", fetch, callbacks: { onToken: (text) => text.length } })
+  await using anthropic = Rill.fromAnthropic("m", { authToken: "t", betas: ["b"], maxTokens: 9 })
+  await using google = Rill.fromGoogle("m", { apiKey: "k" })
+  await using ollama = Rill.fromOllama("m", { keepAlive: Infinity, options: { num_ctx: 1 } })
+  await using azure = Rill.fromAzureOpenAi("m", { resourceName: "r", token: "t", apiVersion: "2024-10-21" })
+  const preset: Rill.Preset = "groq"
+  const options: Rill.OpenAiCompatibleOptions = { preset, name: "n" }
+  const clients: Array<Rill.Rill> = [
+    anthropic,
+    google,
+    ollama,
+    azure,
+    Rill.fromOpenAiCompatible("m", options),
+    Rill.fromOpenAiCompatible("m", { baseUrl: "http://localhost:8000/v1" }),
+    Rill.from("openai/m", { api: "chat" })
+  ]
+  for (const client of clients) await client.close()
   let text = ""
   for await (const piece of rill.stream("x", { signal })) text += piece
   for await (const event of rill.events([{ role: "user", content: "x" }])) {
