@@ -49,7 +49,7 @@ export interface PartialJson {
    * A string that is read anew after each piece of it is copied each time, as JavaScript's strings are.
    */
   readonly value: unknown
-  /** Whether the value has come whole: nothing that is pushed now belongs to it. */
+  /** Whether the array or object has come whole: what is pushed now is ignored. */
   readonly isWhole: boolean
   /** Whether a string, or a key in quotes, is open. */
   readonly isInString: boolean
@@ -157,7 +157,7 @@ class Parser implements PartialJson {
   }
 
   get isWhole(): boolean {
-    return this.state === "done" || (this.state === "outside" && this.root !== undefined)
+    return this.state === "done"
   }
 
   get isInString(): boolean {

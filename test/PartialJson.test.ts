@@ -365,3 +365,31 @@ describe("bounds", () => {
     }
   )
 })
+
+describe("where it stands", () => {
+  /** After which characters it is so, `1` for yes. */
+  const each = (text: string, what: "isWhole" | "isInString"): string => {
+    const json = PartialJson.make()
+    return characters(text)
+      .map((c) => {
+        json.push(c)
+        return json[what] ? "1" : "0"
+      })
+      .join("")
+  }
+
+  it("an array or object is whole with its last bracket", () => {
+    expect(each('{"a":[1]} x', "isWhole")).toBe("00000000111")
+    expect(each("Sure [x] {}", "isWhole")).toBe("00000000001")
+    expect(each('"a" ', "isWhole")).toBe("0000")
+  })
+
+  it("a string is open from quote to quote", () => {
+    expect(each('{"a":"\\"}",b:1', "isInString")).toBe("01100111100000")
+    const deep = PartialJson.make()
+    deep.push(`${"[".repeat(PartialJson.maxDepth + 1)}"`)
+    expect(deep.isInString).toBe(true)
+    deep.push('"')
+    expect(deep.isInString).toBe(false)
+  })
+})

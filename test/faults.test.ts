@@ -135,7 +135,7 @@ const faults: ReadonlyArray<{
   {
     name: "keep-alives come, and nothing else",
     steps: ({ keepAlives }) =>
-      Array.from({ length: 300 }, (_, i) => [pause("300 millis"), chunk(keepAlives[i % keepAlives.length]!)]).flat(),
+      Array.from({ length: 100 }, (_, i) => [pause("700 millis"), chunk(keepAlives[i % keepAlives.length]!)]).flat(),
     expected: {
       "before the last word": "waits",
       "after the last word": "complete after 1 s",

@@ -209,7 +209,10 @@ export const make = <Tools extends Record<string, Tool.Any>, RC = never, RA = ne
         const context = yield* Effect.context<R | Scope.Scope>()
         const provide = provideAll(context)
         const pull = yield* Loop.make({
-          events: (request) => Stream.provideContext(Callbacks.tap(llm.events(request), callbacks, request), context),
+          events:
+            options.callbacks === undefined
+              ? llm.events
+              : (request) => Stream.provideContext(Callbacks.tap(llm.events(request), callbacks, request), context),
           strategy,
           tools: {
             tools: toolkit.tools,

@@ -37,13 +37,15 @@ const Guarded = Tool.make("guarded", {
 })
 const Locked = Tool.make("locked", { success: Schema.String, needsApproval: true })
 const Broken = Tool.make("broken", { success: Schema.String })
+const Stopping = Tool.make("stopping", { success: Schema.String })
+const Odd = Tool.make("odd", { success: Schema.Finite })
 const Returning = Tool.make("returning", { success: Schema.String, failure: Schema.String, failureMode: "return" })
 const Pictured = Tool.make("pictured", {
   success: Schema.Struct({ bytes: Schema.Finite }),
   toModelOutput: ({ bytes }) => [Prompt.textPart({ text: `a picture of ${bytes} bytes` })]
 })
 
-const toolkit = Toolkit.make(Weather, Slow, Guarded, Locked, Broken, Returning, Pictured)
+const toolkit = Toolkit.make(Weather, Slow, Guarded, Locked, Broken, Returning, Pictured, Stopping, Odd)
 const ran: Array<string> = []
 const handlers = toolkit.toLayer({
   weather: ({ city }) => (city === "Atlantis" ? Effect.fail(new NotFound({ city })) : Effect.succeed({ degrees: 20 })),
@@ -56,7 +58,9 @@ const handlers = toolkit.toLayer({
   locked: () => Effect.succeed("open"),
   broken: () => Effect.die(new Error("a bug")),
   returning: () => Effect.fail("no luck"),
-  pictured: () => Effect.succeed({ bytes: 3 })
+  pictured: () => Effect.succeed({ bytes: 3 }),
+  stopping: () => Effect.interrupt,
+  odd: () => Effect.succeed(NaN)
 })
 
 const weather = (city: string, id?: string) => toolCall("weather", { city }, { id })
@@ -217,6 +221,32 @@ describe("a run", () => {
     }).pipe(Effect.provide([handlers, ScriptedLlm.layer(["One", "Two"])]))
   )
 
+  it.effect("without tools it is one turn, which names none", () =>
+    Effect.gen(function* () {
+      const { content } = yield* Agent.make({ toolkit: Toolkit.empty }).run("Hi")
+      expect(content).toBe("Hello.")
+      const [request] = yield* ScriptedLlm.requests
+      expect([request!.toolkit, request!.toolChoice]).toEqual([undefined, undefined])
+    }).pipe(Effect.provide(ScriptedLlm.layer(["Hello."])))
+  )
+
+  it.effect("signatures of thoughts are kept for the provider, and are no tokens", () =>
+    Effect.gen(function* () {
+      const signed = event({ _tag: "ReasoningDelta", text: "", metadata: { anthropic: { signature: "s" } } })
+      const { events, requests } = yield* run([[reasoning("Hm."), signed, weather("Bern")], "Warm."])
+      expect(inShort(events).slice(0, 3)).toEqual([
+        "thought token Hm.",
+        "thought Hm.",
+        'action weather {"city":"Bern"}'
+      ])
+      expect(requests[1]).toMatchObject({
+        prompt: {
+          content: [{}, { content: [{ type: "reasoning", options: { anthropic: { signature: "s" } } }, {}] }, {}]
+        }
+      })
+    })
+  )
+
   it.effect("an empty answer is one", () =>
     Effect.gen(function* () {
       const { events } = yield* run([[finish("stop")]])
@@ -296,7 +326,7 @@ describe("tools", () => {
       "there is none of the name",
       toolCall("wether"),
       "unknown",
-      "There is no such tool. The tools are: weather, slow, guarded, locked, broken, returning, pictured.",
+      "There is no such tool. The tools are: weather, slow, guarded, locked, broken, returning, pictured, stopping, odd.",
       undefined
     ],
     ["a name that objects have", toolCall("constructor"), "unknown", "There is no such tool.", undefined],
@@ -310,6 +340,8 @@ describe("tools", () => {
       { city: "Atlantis" }
     ],
     ["the handler's failure is a result", toolCall("returning"), "handler", "no luck", "no luck"],
+    ["the handler interrupts itself", toolCall("stopping"), "handler", "The tool was interrupted.", undefined],
+    ["the result does not fit", toolCall("odd"), "result", "", {}],
     ["it takes too long", toolCall("slow", { seconds: 6 }), "timeout", "took too long", undefined],
     ["it needs an approval", toolCall("locked"), "denied", "needs an approval", undefined],
     ["it needs an approval for this", toolCall("guarded", { amount: 11 }), "denied", "needs an approval", undefined]
@@ -372,7 +404,7 @@ describe("tools", () => {
     Effect.gen(function* () {
       const { exit } = yield* collect(Agent.make({ toolkit }).stream("Hi"))
       expect(Exit.isFailure(exit) && Exit.hasDies(exit)).toBe(true)
-    }).pipe(Effect.provide([handlers, ScriptedLlm.layer([toolCall("broken")])]))
+    }).pipe(Effect.provide([handlers, ScriptedLlm.layer([toolCall("broken"), "Fine."])]))
   )
 
   it.effect("no tool runs of a turn that failed, or was cut", () =>
@@ -443,7 +475,7 @@ describe("the model's failures", () => {
       }
       // A call has begun, and a refusal: nothing of either was told.
       const { events } = yield* run([[weather("Bern"), refusal("No"), restarted, text("Once"), finish("length")]])
-      expect(inShort(events)).toContain("answer token Once")
+      expect(inShort(events)).toEqual(["answer token Once", "final Once"])
     })
   )
 
@@ -460,6 +492,9 @@ describe("the model's failures", () => {
   )
 
   const wrong: ReadonlyArray<readonly [Options, string]> = [
+    [{ strategy: "ReAct" as "react" }, 'strategy must be "tools" or "react"'],
+    [{ onLimit: "stop" as "fail" }, 'onLimit must be "fail" or "answer"'],
+    [{ onToolError: "ignore" as "fail" }, 'onToolError must be "observe" or "fail"'],
     [{ maxSteps: 0 }, "maxSteps must be a whole number of at least 1"],
     [{ maxSteps: NaN }, "maxSteps must be"],
     [{ maxToolCalls: 1.5 }, "maxToolCalls must be a whole number of at least 0"],

@@ -198,9 +198,12 @@ class Loop {
     { content, messages }: Extract<Turn, { _tag: "Answer" }>
   ): Step {
     this.endStep(out, "answered", reason, usage, messages)
-    out.push({ _tag: "Final", content, usage: LlmUsage.sum(this.usages), steps: this.step })
-    this.options.onFinal(this.history)
-    this.next = () => Cause.done()
+    // Apart from all else: who has been given it has the answer, and who leaves before has not.
+    this.next = () => {
+      this.options.onFinal(this.history)
+      this.next = () => Cause.done()
+      return Effect.succeed([{ _tag: "Final", content, usage: LlmUsage.sum(this.usages), steps: this.step }])
+    }
     return told(out)
   }
 

@@ -113,13 +113,14 @@ const split = (text: string): ReadonlyArray<Argument> => {
 
 /** Where brackets and quotes stand, a character at a time. */
 export class Nesting {
-  private depth = 0
+  /** What would close the brackets that are open. */
+  private readonly closers: Array<string> = []
   private quote = ""
   private isEscaped = false
   private last = ""
 
   get isOutside(): boolean {
-    return this.depth === 0 && this.quote === ""
+    return this.closers.length === 0 && this.quote === ""
   }
 
   get isQuoted(): boolean {
@@ -134,9 +135,9 @@ export class Nesting {
     } else if (c === '"' || (c === "'" && !/\w/.test(this.last))) {
       this.quote = c
     } else if (c === "(" || c === "[" || c === "{") {
-      this.depth++
-    } else if (c === ")" || c === "]" || c === "}") {
-      this.depth--
+      this.closers.push(c === "(" ? ")" : c === "[" ? "]" : "}")
+    } else if (c === this.closers[this.closers.length - 1]) {
+      this.closers.pop()
     }
     this.last = c
   }
@@ -144,12 +145,11 @@ export class Nesting {
 
 /** An action that is written as one JSON object. */
 export const actionOf = (value: unknown): { readonly name: string; readonly input: unknown } | undefined => {
-  const object: unknown = Array.isArray(value) ? value[0] : value
-  if (!isRecord(object)) return undefined
-  const name = first(object, ["action", "name", "tool", "tool_name", "function"])
+  if (!isRecord(value)) return undefined
+  const name = first(value, ["action", "name", "tool", "tool_name", "function"])
   if (isRecord(name)) return actionOf(name)
   if (typeof name !== "string" || name.trim() === "") return undefined
-  const input = first(object, ["action_input", "arguments", "input", "args", "parameters", "tool_input"])
+  const input = first(value, ["action_input", "arguments", "input", "args", "parameters", "tool_input"])
   return { name, input: typeof input === "string" && input.startsWith("{") ? strict(input, input) : (input ?? none) }
 }
 

@@ -63,7 +63,6 @@ export class ReActMarker {
   private stage: "prefix" | "name" | "closing" | "tag" | "fence" = "prefix"
   private word = ""
   private gap = false
-  private isNumbered = false
   private isHeading = false
   private opened = 0
   private closed = 0
@@ -77,6 +76,11 @@ export class ReActMarker {
   /** Whether a marker has come whole, if this is the end of the text. */
   get isWhole(): boolean {
     return this.stage === "closing" || this.stage === "fence"
+  }
+
+  /** How much emphasis is open: of `**Final Answer: 42**`, two. */
+  get unclosed(): number {
+    return Math.max(0, this.opened - this.closed)
   }
 
   private decide(c: string): Verdict {
@@ -131,7 +135,7 @@ export class ReActMarker {
     const kind = names.get(this.word)
     if (isLetter(c)) {
       const word = this.word + (this.gap ? " " : "") + c.toLowerCase()
-      if (this.isNumbered || this.closed > 0 || !beginsOne(names, word)) return "no"
+      if (!beginsOne(names, word)) return "no"
       this.word = word
       this.gap = false
       return "more"
@@ -148,10 +152,7 @@ export class ReActMarker {
       this.stage = "closing"
       return "more"
     }
-    if (isDigit(c)) {
-      this.isNumbered = true
-      return "more"
-    }
+    if (isDigit(c)) return "more"
     if (isEmphasis(c)) return ++this.closed <= this.opened ? "more" : "no"
     if (c === "\n" && (this.isHeading || (this.opened > 1 && this.closed === this.opened))) {
       this.kind = kind
@@ -168,4 +169,5 @@ const beginsOne = (of: ReadonlyMap<string, Kind>, text: string): boolean => {
 
 const isLetter = (c: string): boolean => (c >= "a" && c <= "z") || (c >= "A" && c <= "Z")
 const isDigit = (c: string): boolean => c >= "0" && c <= "9"
-const isEmphasis = (c: string): boolean => c === "*" || c === "_" || c === "`"
+/** A character of Markdown's emphasis, or of code in a line. */
+export const isEmphasis = (c: string): boolean => c === "*" || c === "_" || c === "`"

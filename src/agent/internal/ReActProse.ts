@@ -2,6 +2,7 @@
  * Where text stands: at the start of a line, in a code fence, in JSON. Markers count in prose only.
  */
 import * as PartialJson from "../../PartialJson.ts"
+import { isEmphasis } from "./ReActMarker.ts"
 
 /** Follows the text of a thought or an answer, word by word. */
 export class ReActProse {
@@ -19,9 +20,11 @@ export class ReActProse {
   private fenceLine: string | undefined
   private fence = ""
   private json: PartialJson.PartialJson | undefined
+  /** The first line may end with so much emphasis, which a marker opened. */
+  private unclosed = 0
 
   /** What comes is put after `separator`, without the white space that it begins with. */
-  begin(separator: string, atLineStart: boolean): void {
+  begin(separator: string, atLineStart: boolean, unclosed = 0): void {
     this.blank = separator
     this.atLineStart = atLineStart
     this.isFlush = atLineStart
@@ -31,10 +34,12 @@ export class ReActProse {
     this.fenceLine = undefined
     this.fence = ""
     this.json = undefined
+    this.unclosed = unclosed
   }
 
   space(c: string): void {
     this.inWord = false
+    if (c === "\n" && !this.isEmpty) this.close()
     if (!this.isEmpty) this.blank += c
     if (c !== "\n") {
       this.isFlush = false
@@ -49,11 +54,40 @@ export class ReActProse {
     else if (run.startsWith(this.fence) && rest.trim() === "") this.fence = ""
   }
 
+  /** The emphasis that a marker opened ends with its line. */
+  private close(): void {
+    if (this.unclosed === 0) return
+    let end = this.blank.length
+    while (end > 0 && isSpace(this.blank[end - 1]!)) end--
+    let from = end
+    while (from > end - this.unclosed && from > 0 && isEmphasis(this.blank[from - 1]!)) from--
+    this.unclosed = 0
+    this.blank = this.blank.slice(0, from)
+  }
+
+  /** No more words come here: what can be told now. */
+  end(): string {
+    this.close()
+    let end = this.blank.length
+    while (end > 0 && isSpace(this.blank[end - 1]!)) end--
+    const text = this.blank.slice(0, end)
+    this.blank = this.blank.slice(end)
+    return text
+  }
+
   /** Takes a piece of a line, and gives what can be told now: white space at its end is kept. */
   write(piece: string): string {
     let end = piece.length
     while (end > 0 && isSpace(piece[end - 1]!)) end--
+    if (this.unclosed > 0) while (end > 0 && isEmphasis(piece[end - 1]!)) end--
     const word = piece.slice(0, end)
+    this.inWord = true
+    if (word === "") {
+      this.blank += piece
+      this.isEmpty = false
+      this.atLineStart = false
+      return ""
+    }
     const text = this.blank + word
     if (this.fenceLine !== undefined) this.fenceLine += text
     else if (this.atLineStart && (word.startsWith("`") || word.startsWith("~"))) this.fenceLine = word
@@ -65,7 +99,6 @@ export class ReActProse {
     this.blank = piece.slice(word.length)
     this.isEmpty = false
     this.atLineStart = false
-    this.inWord = this.blank === ""
     this.sentenceEnded = sentenceEnd.test(word.slice(-1))
     return text
   }
@@ -77,8 +110,8 @@ export class ReActProse {
   }
 }
 
-/** White space: it parts words, and is held back. */
-export const isSpace = (c: string): boolean => c <= " " || c === "\u00a0" || c === "\u3000" || c === "\ufeff"
+/** White space, as `trim` has it, and control characters: it parts words, and is held back. */
+export const isSpace = (c: string): boolean => c <= " " || (c > "\u007f" && /\s/.test(c))
 
 const fenceLine = /^(`{3,}|~{3,})(.*)$/
 const sentenceEnd = /[.!?:;)"'。！？]/

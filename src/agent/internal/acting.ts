@@ -59,7 +59,9 @@ export const start = ({ calls, concurrency, isFatal, run, scope, step }: Options
         return flush
       })
     }
-    yield* Effect.forEach(calls, one, { concurrency, discard: true }).pipe(
+    // One alone needs no fiber of its own.
+    const atOnce = calls.length === 1 ? 1 : concurrency
+    yield* Effect.forEach(calls, one, { concurrency: atOnce, discard: true }).pipe(
       Effect.onExit((exit) => (Exit.isSuccess(exit) ? Queue.end(queue) : Queue.failCause(queue, exit.cause))),
       Effect.exit,
       Effect.forkIn(scope)

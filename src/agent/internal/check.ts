@@ -13,6 +13,10 @@ export const check = (
   options: Omit<Options<Record<string, Tool.Any>>, "toolkit" | "approve" | "callbacks">
 ): string | undefined => {
   const { concurrency, maxDuration, maxRepairs, maxSteps, maxToolCalls, tokenBudget, toolTimeout } = options
+  for (const [name, values] of Object.entries(choices)) {
+    const chosen = options[name as keyof typeof choices]
+    if (chosen !== undefined && !values.includes(chosen)) return `${name} must be "${values.join('" or "')}"`
+  }
   if (maxSteps !== undefined && !whole(maxSteps, 1)) return wrong("maxSteps", 1)
   if (maxToolCalls !== undefined && !whole(maxToolCalls, 0)) return wrong("maxToolCalls", 0)
   if (maxRepairs !== undefined && !whole(maxRepairs, 0)) return wrong("maxRepairs", 0)
@@ -31,3 +35,9 @@ export const check = (
 const whole = (value: unknown, least: number): boolean => Number.isInteger(value) && Number(value) >= least
 
 const wrong = (name: string, least: number): string => `${name} must be a whole number of at least ${least}`
+
+const choices: Readonly<Record<"strategy" | "onLimit" | "onToolError", ReadonlyArray<string>>> = {
+  strategy: ["tools", "react"],
+  onLimit: ["fail", "answer"],
+  onToolError: ["observe", "fail"]
+}

@@ -142,7 +142,5 @@ const fitted = (input: unknown, schema: JsonSchema.JsonSchema | undefined): unkn
   const names = Object.keys(Predicate.isReadonlyObject(schema["properties"]) ? schema["properties"] : {})
   const required: ReadonlyArray<unknown> = Array.isArray(schema["required"]) ? schema["required"] : []
   const only = names.length === 1 ? names[0] : required.length === 1 ? required[0] : undefined
-  if (typeof only === "string") return { [only]: input }
-  // A tool without input, written as `now()`.
-  return names.length === 0 && (input === "" || input === null || input === undefined) ? {} : input
+  return typeof only === "string" ? { [only]: input } : input
 }

@@ -22,9 +22,10 @@ export const make = (
     ...settings,
     prompt: isLast ? asking(history, "No more tools may be called. Answer now, from what is known.") : history,
     system,
-    toolkit,
-    // Some providers refuse a history of calls without the tools: they are there, and not to be called.
-    ...(isLast ? { toolChoice: "none" } : undefined)
+    // Providers refuse a choice among no tools; some, a history of calls without the tools. So where there
+    // are some they are always there, in the last turn not to be called.
+    ...(Object.keys(toolkit.tools).length === 0 ? undefined : { toolkit }),
+    ...(isLast && Object.keys(toolkit.tools).length > 0 ? { toolChoice: "none" } : undefined)
   }),
   reading: (step) => new ToolCalling(step)
 })

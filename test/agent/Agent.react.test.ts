@@ -188,6 +188,13 @@ describe("what cannot be read", () => {
     })
   )
 
+  it.effect("nothing at all: the model is told so, and an empty message of its is not shown to it", () =>
+    Effect.gen(function* () {
+      const { requests } = yield* run([[finish("stop")], "Final Answer: yes"])
+      expect(messages(requests[1]?.prompt)).toEqual(["user: Hi", expect.stringMatching(/^user: Observation: .+/)])
+    })
+  )
+
   it.effect("is a cut turn where the token limit cut it", () =>
     Effect.gen(function* () {
       const told = yield* run([

@@ -130,7 +130,9 @@ describe.each(wires)("%s", (name, make, dialect) => {
           (one: FaultyWire.Exchange) => FaultyWire.cutEvery(one, 1_000_000)
         ]
         for (const cut of cuts) {
-          const { events, requests } = yield* agentOn(script.map(cut))
+          const { events, requests } = yield* agentOn(script.map(cut), { maxDuration: "1 hour" })
+          const unlimited = yield* agentOn(script.map(cut))
+          expect(inShort(unlimited.events)).toEqual(inShort(events))
           const told = inShort(events).filter((line) => !/^(thought|answer) token /.test(line))
           expect(told).toEqual([
             "thought I look.",

@@ -15,12 +15,14 @@ import * as Agent from "effect-rill/agent/Agent"
 import type { AgentError } from "effect-rill/agent/AgentError"
 import type { AgentEvent } from "effect-rill/agent/AgentEvent"
 import { Llm } from "effect-rill/Llm"
+import type { LlmEvent } from "effect-rill/LlmEvent"
 import * as OpenAi from "effect-rill/provider/OpenAi"
 import type { Part } from "effect-rill/testing/Dialect"
 import * as OpenAiChat from "effect-rill/testing/dialect/OpenAiChat"
 import * as FaultyWire from "effect-rill/testing/FaultyWire"
 import * as EventStream from "effect-rill/wire/EventStream"
 import { seconds, settle } from "../support/agentLaws.ts"
+import { finished, token } from "../support/scriptedLlm.ts"
 
 const { chunk, linger, status } = FaultyWire
 
@@ -210,6 +212,18 @@ describe("a run that ends leaves nothing", () => {
     })
   )
 
+  it.effect("a duration that is over stops tools before the last turn", () =>
+    Effect.gen(function* () {
+      const script = [turn(...calls("endless", 3)), cut(turn(words))]
+      const { count, fiber, wire } = yield* start(script, drain, { maxDuration: "2 seconds", onLimit: "answer" })
+      yield* seconds(1)
+      expect(count.running).toBe(3)
+      yield* seconds(2)
+      expect([count.running, (yield* wire.requests).length]).toEqual([0, 2])
+      yield* Fiber.interrupt(fiber)
+    })
+  )
+
   it.effect("a duration that is over in the middle of a turn closes its connection", () =>
     Effect.gen(function* () {
       for (const onLimit of ["fail", "answer"] as const) {
@@ -222,6 +236,54 @@ describe("a run that ends leaves nothing", () => {
     })
   )
 })
+
+it.effect("a turn is over, with all that it holds, before a tool runs or another begins", () =>
+  Effect.gen(function* () {
+    let open = 0
+    const atStart: Array<number> = []
+    const turns: ReadonlyArray<ReadonlyArray<LlmEvent>> = [
+      [{ _tag: "ToolCalled", id: "a", name: "chatty", input: { n: 1 } }, finished],
+      [token("So ")],
+      [token("far."), finished]
+    ]
+    const events = () =>
+      Stream.unwrap(
+        Effect.suspend(() => {
+          atStart.push(open)
+          const turn = turns[atStart.length - 1]!
+          const said = Stream.fromIterable(turn, { chunkSize: 1 })
+          const held = Effect.acquireRelease(
+            Effect.sync(() => open++),
+            () => Effect.sync(() => open--)
+          )
+          return Effect.as(held, turn.includes(finished) ? said : Stream.concat(said, Stream.never))
+        })
+      )
+    const handlers = toolkit.toLayer({
+      work: () => Effect.succeed(0),
+      endless: () => Effect.succeed(0),
+      chatty: () => Effect.sync(() => atStart[0]! * 10 + open)
+    })
+    const observed: Array<string> = []
+    const fiber = yield* Agent.make({ toolkit, maxDuration: "5 seconds", onLimit: "answer" })
+      .stream("Hi")
+      .pipe(
+        Stream.runForEach((event) =>
+          Effect.sync(() => {
+            if (event._tag === "Observation" || event._tag === "Final") observed.push(event.content)
+          })
+        ),
+        Effect.provide(handlers),
+        Effect.provideService(Llm, { events }),
+        Effect.forkChild
+      )
+    yield* seconds(6)
+    yield* Fiber.join(fiber)
+    expect(atStart).toEqual([0, 0, 0])
+    expect(observed).toEqual(["0", "far."])
+    expect(open).toBe(0)
+  })
+)
 
 describe("a consumer that pauses", () => {
   const pausedAt = (tag: AgentEvent["_tag"]) =>
