@@ -166,6 +166,32 @@ const examples: Readonly<Record<string, (name: string) => Promise<void>>> = {
     const result = await run(name, [answer("Once", " upon")])
     ok(result, "Once upon")
     expect(result.server.requests[0]!.body).toMatchObject({ model: "gpt-4.1-mini" })
+  },
+
+  "17_plain_agent.ts": async (name) => {
+    const result = await run(name, [
+      [
+        role,
+        toolCall(0, '{"topic":', "call_1", "search"),
+        toolCall(0, '"Python"}'),
+        finish("tool_calls"),
+        usage(20, 9),
+        done
+      ],
+      answer("Python is ", "a language."),
+      answer("A small stream."),
+      answer("A larger one.")
+    ])
+    const told = [
+      'Action: search {"topic":"Python"}',
+      "Observation: Python: 3 pages found",
+      "Python is a language.",
+      "A larger one. (1 step)",
+      ""
+    ]
+    ok(result, told.join("\n"), /^search: complete\n$/)
+    expect(result.server.requests[0]!.text).toContain('"topic"')
+    expect(JSON.stringify(prompt(result.server, 3))).toContain("A small stream.")
   }
 }
 
