@@ -81,3 +81,30 @@ export const exact = (
   ...Records.filter(counts as Readonly<Record<string, unknown>>, Predicate.isNumber),
   raw
 })
+
+/**
+ * What several turns used together. Exact only if each of them is, and each tells both what went in and
+ * what came out or neither does: else a sum would be too small. `raw` is left out.
+ *
+ * @category combining
+ * @since 0.1.0
+ */
+export const sum = (usages: ReadonlyArray<LlmUsage>): LlmUsage => {
+  const total: { -readonly [K in keyof LlmUsage]: LlmUsage[K] } = { source: "exact" }
+  const told = { inputTokens: 0, outputTokens: 0 }
+  for (const usage of usages) {
+    if (usage.source === "estimated") total.source = "estimated"
+    for (const count of counts) {
+      const value = usage[count]
+      if (value === undefined) continue
+      total[count] = (total[count] ?? 0) + value
+      if (count in told) told[count as keyof typeof told]++
+    }
+  }
+  for (const times of Object.values(told)) {
+    if (times !== 0 && times !== usages.length) total.source = "estimated"
+  }
+  return usages.length === 0 ? { source: "exact", inputTokens: 0, outputTokens: 0 } : total
+}
+
+const counts = ["inputTokens", "outputTokens", "reasoningTokens", "cacheReadTokens", "cacheWriteTokens"] as const

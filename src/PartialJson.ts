@@ -49,6 +49,10 @@ export interface PartialJson {
    * A string that is read anew after each piece of it is copied each time, as JavaScript's strings are.
    */
   readonly value: unknown
+  /** Whether the value has come whole: nothing that is pushed now belongs to it. */
+  readonly isWhole: boolean
+  /** Whether a string, or a key in quotes, is open. */
+  readonly isInString: boolean
   /** Closes what is open and gives the value. More text is ignored. */
   readonly end: () => unknown
 }
@@ -150,6 +154,14 @@ class Parser implements PartialJson {
       this.behind = false
     }
     return this.root
+  }
+
+  get isWhole(): boolean {
+    return this.state === "done" || (this.state === "outside" && this.root !== undefined)
+  }
+
+  get isInString(): boolean {
+    return this.state === "string" || this.state === "escape" || (this.state === "deep" && this.deepQuote !== 0)
   }
 
   end(): unknown {

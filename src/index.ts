@@ -6,6 +6,9 @@
  *
  * @since 0.1.0
  */
+export * as Agent from "./agent/Agent.ts"
+export * as AgentError from "./agent/AgentError.ts"
+export * as AgentEvent from "./agent/AgentEvent.ts"
 export * as Anthropic from "./provider/Anthropic.ts"
 export * as AzureOpenAi from "./provider/AzureOpenAi.ts"
 export * as Callbacks from "./policy/Callbacks.ts"

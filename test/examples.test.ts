@@ -6,7 +6,7 @@ import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import * as ChatServer from "./support/ChatServer.ts"
 
-const { answer, failure, gate, pause, text } = ChatServer
+const { answer, done, failure, finish, gate, pause, role, text, toolCall, usage } = ChatServer
 
 const folder = join(import.meta.dirname, "../examples")
 let cwd = ""
@@ -78,6 +78,38 @@ const examples: Readonly<Record<string, (name: string) => Promise<void>>> = {
     expect(failed.stderr).toContain("Truncated")
     expect(failed.stderr).toContain("used 1 tokens (estimated)")
     expect(failed.code).toBe(1)
+  },
+
+  "04_agent.ts": async (name) => {
+    const result = await run(name, [
+      [
+        role,
+        text("I will "),
+        text("look it up."),
+        toolCall(0, '{"topic":', "call_1", "search"),
+        toolCall(0, '"Python"}'),
+        finish("tool_calls"),
+        usage(20, 9),
+        done
+      ],
+      answer("Python is ", "a language.")
+    ])
+    ok(
+      result,
+      [
+        "I will look it up.",
+        "Thought: I will look it up.",
+        'Action: search {"topic":"Python"}',
+        "Observation: Python: 3 pages found",
+        "Python is a language.",
+        "Final: 2 steps, 38 tokens (exact)",
+        ""
+      ].join("\n")
+    )
+    expect(result.server.requests[0]!.text).toContain('"Searches an encyclopedia"')
+    expect(result.server.requests[1]!.text).toContain("Python: 3 pages found")
+    const failed = await run(name, [failure(429)])
+    expect([failed.stderr, failed.code]).toEqual(["No answer: ModelFailed\n", 0])
   },
 
   "05_to_file.ts": async (name) => {
