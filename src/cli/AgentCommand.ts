@@ -27,7 +27,6 @@ import * as Model from "./Model.ts"
 import * as Output from "./Output.ts"
 import * as Report from "./Report.ts"
 import * as Screen from "./Screen.ts"
-import * as Spinner from "./Spinner.ts"
 import * as StandardInput from "./StandardInput.ts"
 
 /**
@@ -71,7 +70,7 @@ export const run = Effect.fnUntraced(
     }
     const output = options.output === undefined ? yield* Output.standard(screen) : yield* Output.file(options.output)
     if (model.note !== undefined) yield* Screen.say(screen, "note", model.note)
-    const tally = makeTally()
+    const tally = makeTally(task.length + (options.request.system ?? "").length)
     const events = stream(task).pipe(
       Stream.provideService(Llm, model.llm),
       Stream.mapArray((events) => {
@@ -82,11 +81,7 @@ export const run = Effect.fnUntraced(
     )
     const shown = screen.stdoutIsTerminal && options.output === undefined
     const pieces = options.json
-      ? Stream.unwrap(
-          Effect.map(Spinner.start(screen, model.name), (spinner) =>
-            Stream.onFirst(lines(events, shown), () => spinner.stop)
-          )
-        )
+      ? lines(events, shown)
       : AgentView.show(events, { screen, live: shown, label: model.name })
     yield* output(pieces).pipe(
       Effect.mapError((error) => (error._tag === "AgentError" ? inFlags(error) : error)),
@@ -191,21 +186,30 @@ const inFlags = ({ reason }: AgentError): LlmError | Failed => {
 }
 
 /** Keeps count of what the run uses, so that it is known however the run ends. */
-const makeTally = () => {
+const makeTally = (inputCharacters: number) => {
   const steps: Array<LlmUsage.LlmUsage> = []
   let all: LlmUsage.LlmUsage | undefined
   let finish: string | undefined
+  /** Characters of the turn that is running. */
+  let output: number | undefined
   return {
     see: (event: AgentEvent): void => {
-      if (event._tag === "StepFinished") {
+      if (event._tag === "StepStarted") output = 0
+      else if (event._tag === "Token") output = (output ?? 0) + event.content.length
+      else if (event._tag === "StepFinished") {
         steps.push(event.usage)
         finish = event.reason
+        output = undefined
       } else if (event._tag === "Final") all = event.usage
     },
     fail: (error: AgentError | Failed | BrokenPipe): void => {
       if (error._tag === "AgentError") all = error.usage
     },
     isCut: (): boolean => finish === "length",
-    usage: (): LlmUsage.LlmUsage => all ?? LlmUsage.sum(steps)
+    usage: (): LlmUsage.LlmUsage => {
+      if (all !== undefined) return all
+      const cut = output === undefined ? [] : [LlmUsage.estimate({ input: inputCharacters, output, reasoning: 0 })]
+      return LlmUsage.sum([...steps, ...cut])
+    }
   }
 }

@@ -172,7 +172,7 @@ const agent = CliCommand.make(
 ).pipe(
   CliCommand.withDescription("Give a model a task, a calculator and, with --folder, files to read"),
   CliCommand.withExamples([
-    { command: 'rill agent "What is 15% of 1,240, and of 980?"' },
+    { command: 'rill agent "What is 12 * (34 + 56)?"' },
     { command: 'rill agent --folder . "Summarise README.md in three sentences"' }
   ])
 )

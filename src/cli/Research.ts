@@ -80,7 +80,7 @@ const computing = (expression: string): Step => ({
   name: "calculator",
   input: { expression },
   thought: "There is something to compute. I do not do that in my head.",
-  tell: (observed) => `${expression} = ${observed}`
+  tell: (observed) => (/^[≈\d-]/.test(observed) ? `${expression} = ${observed}` : `${expression}: ${observed}`)
 })
 
 const supposing = (seed: number, topic: string): Step => {
