@@ -73,6 +73,16 @@ const flags = {
   )
 }
 
+/** What else is asked of the model. */
+const requestOf = (given: {
+  readonly [K in "system" | "temperature" | "maxTokens" | "seed"]: Option.Option<K extends "system" ? string : number>
+}) => ({
+  system: Option.getOrUndefined(given.system),
+  temperature: Option.getOrUndefined(given.temperature),
+  maxTokens: Option.getOrUndefined(given.maxTokens),
+  seed: Option.getOrUndefined(given.seed)
+})
+
 /** Flags that stand alone. */
 const switches: ReadonlySet<string> = new Set(["--json", "--usage"])
 
@@ -115,6 +125,58 @@ const models = CliCommand.make(
   CliCommand.withExamples([{ command: "rill models" }])
 )
 
+const agent = CliCommand.make(
+  "agent",
+  {
+    task: Argument.String("task").pipe(
+      Argument.variadic(),
+      Argument.withDescription("What to do. Standard input is added at its end")
+    ),
+    folder: Flag.Path("folder").pipe(
+      Flag.withAlias("f"),
+      Flag.withMetavar("DIR"),
+      Flag.withDescription("Let it read the text files below DIR; default none"),
+      Flag.optional
+    ),
+    strategy: Flag.Literals("strategy", ["tools", "react"]).pipe(
+      Flag.withMetavar("NAME"),
+      Flag.withDescription("tools, or react for models that only write"),
+      Flag.withDefault("tools")
+    ),
+    maxSteps: Flag.Int("max-steps").pipe(
+      Flag.filter(
+        (value) => value >= 1,
+        (value) => `Expected a whole number of at least 1, not ${value}`
+      ),
+      Flag.withMetavar("NUMBER"),
+      Flag.withDescription("The most turns of the model; default 10"),
+      Flag.withDefault(10)
+    ),
+    ...flags
+  },
+  Effect.fnUntraced(function* ({ task, ...flags }) {
+    const AgentCommand = yield* Effect.promise(() => import("./AgentCommand.ts"))
+    return yield* AgentCommand.run(yield* Screen.make, {
+      task: task.join(" ").trim(),
+      folder: Option.getOrUndefined(flags.folder),
+      strategy: flags.strategy,
+      maxSteps: flags.maxSteps,
+      model: Option.getOrUndefined(flags.model),
+      api: Option.getOrUndefined(flags.api),
+      request: requestOf(flags),
+      output: Option.getOrUndefined(flags.output),
+      json: flags.json,
+      usage: flags.usage
+    })
+  })
+).pipe(
+  CliCommand.withDescription("Give a model a task, a calculator and, with --folder, files to read"),
+  CliCommand.withExamples([
+    { command: 'rill agent "What is 12 * (34 + 56)?"' },
+    { command: 'rill agent --folder . "Summarise README.md in three sentences"' }
+  ])
+)
+
 const asking = CliCommand.make(
   "rill",
   { words, ...flags },
@@ -127,12 +189,7 @@ const asking = CliCommand.make(
       prompt: words.join(" ").trim(),
       model: Option.getOrUndefined(flags.model),
       api: Option.getOrUndefined(flags.api),
-      request: {
-        system: Option.getOrUndefined(flags.system),
-        temperature: Option.getOrUndefined(flags.temperature),
-        maxTokens: Option.getOrUndefined(flags.maxTokens),
-        seed: Option.getOrUndefined(flags.seed)
-      },
+      request: requestOf(flags),
       output: Option.getOrUndefined(flags.output),
       json: flags.json,
       usage: flags.usage
@@ -165,22 +222,22 @@ const asking = CliCommand.make(
  * @category commands
  * @since 0.1.0
  */
-export const rill = CliCommand.withSubcommands(asking, [models, completions])
+export const rill = CliCommand.withSubcommands(asking, [agent, models, completions])
 
-/** The same without the subcommand `models`, for prompts that have the word. */
+/** The same without the subcommands that are words too, for prompts that have them. */
 const rillAsking = CliCommand.withSubcommands(asking, [completions])
 
 /**
- * The command that is to read these arguments. `models` is a subcommand where it comes first and nothing but flags
- * comes after: `rill models of cars` is a prompt.
+ * The command that is to read these arguments. `agent` is a subcommand where it comes first; `models` where it
+ * comes first and nothing but flags comes after: `rill models of cars` is a prompt, as `rill "agent smith"` is.
  *
  * @category parsing
  * @since 0.1.0
  */
 export const reading = (args: ReadonlyArray<string>): typeof rill | typeof rillAsking => {
   const [first, ...others] = args
-  const isSubcommand = first === models.name && others.every((arg) => arg.startsWith("-"))
-  return isSubcommand || !args.includes(models.name) ? rill : rillAsking
+  const isSubcommand = first === agent.name || (first === models.name && others.every((arg) => arg.startsWith("-")))
+  return isSubcommand || !(args.includes(models.name) || args.includes(agent.name)) ? rill : rillAsking
 }
 
 /**
@@ -210,7 +267,7 @@ const checkForSubcommand = (
       ? `--${word}`
       : rill.subcommands
           .flatMap((group) => group.commands.map(({ name }) => name))
-          .find((name) => distance(word.toLowerCase(), name) <= 2)
+          .find((name) => distance(word.toLowerCase(), name) <= Math.min(2, Math.floor(name.length / 3)))
     return near === undefined
       ? Effect.void
       : Effect.fail(

@@ -20,10 +20,7 @@ export const lines = <R>(
   /** Whether a terminal is to show them: then what could drive it is escaped too. */
   shown: boolean
 ): Stream.Stream<string, LlmError, R> => {
-  const line = (value: object): string => {
-    const json = JSON.stringify(value)
-    return `${shown ? json.replace(drivers, escape) : json}\n`
-  }
+  const line = (value: object): string => toLine(value, shown)
   return events.pipe(
     Stream.map((event) => line("error" in event ? { ...event, error: encodeError(event.error) } : event)),
     Stream.catch((error) => Stream.concat(Stream.make(line(encodeError(error))), Stream.fail(error)))
@@ -32,6 +29,17 @@ export const lines = <R>(
 
 const encodeError = (error: LlmError): object =>
   Object.assign({}, Schema.encodeSync(Schema.toCodecJson(LlmError))(error), { message: error.message })
+
+/**
+ * A value as a line.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const toLine = (value: object, shown: boolean): string => {
+  const json = JSON.stringify(value)
+  return `${shown ? json.replace(drivers, escape) : json}\n`
+}
 
 const drivers = /[\x7f-\x9f]/g
 

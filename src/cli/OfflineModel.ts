@@ -1,5 +1,6 @@
 /**
- * The model that needs no key and no network: a story teller behind a real port.
+ * The model that needs no key and no network: a story teller behind a real port. Where it is given tools
+ * that it knows, or is taught the ReAct form, it does a scripted piece of research instead.
  *
  * It serves chat completions as OpenAI does, on loopback and at a reader's pace, so that what reads it
  * is the `OpenAi` provider itself: HTTP, framing, decoder and all. Wire rules:
@@ -22,6 +23,7 @@ import * as SchemaIssue from "effect/SchemaIssue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Http from "node:http"
+import * as Research from "./Research.ts"
 import * as Story from "./Story.ts"
 
 /**
@@ -132,9 +134,9 @@ const answer = Effect.fnUntraced(function* (options: Options) {
 
 const tell = (options: Options, ask: Ask, seed: number, created: number): Stream.Stream<string> => {
   const dice = Story.makeDice(seed)
-  const story = Story.tokens(Story.make({ seed, topic: Story.topicOf(lastWords(ask)) }))
+  const turn = turnOf(ask, seed, () => `call_offline_${Math.floor(dice.next() * 2 ** 48).toString(36)}`)
   const limit = ask.max_completion_tokens ?? ask.max_tokens ?? Infinity
-  const words = story.slice(0, limit)
+  const deltas = turn.deltas.slice(0, limit)
   const includeUsage = ask.stream_options?.include_usage === true
   const id = `chatcmpl-offline-${Math.floor(dice.next() * 2 ** 48).toString(36)}`
   const chunk = (choices: ReadonlyArray<unknown>, usage: unknown) =>
@@ -147,21 +149,21 @@ const tell = (options: Options, ask: Ask, seed: number, created: number): Stream
       choices,
       ...(includeUsage ? { usage } : undefined)
     })
-  const choice = (delta: object, finish: "stop" | "length" | null) =>
+  const choice = (delta: object, finish: Turn["finish"] | "length" | null) =>
     chunk([{ index: 0, delta, logprobs: null, finish_reason: finish }], null)
 
-  const last = [choice({}, words.length < story.length ? "length" : "stop")]
-  if (includeUsage) last.push(chunk([], usage(ask, words.length)))
+  const last = [choice({}, deltas.length < turn.deltas.length ? "length" : turn.finish)]
+  if (includeUsage) last.push(chunk([], usage(ask, deltas.length)))
   last.push("[DONE]")
 
   const mean = 1000 / (options.tokensPerSecond ?? 32)
   const pause = () => Duration.millis(mean * (0.4 + 1.2 * dice.next()))
-  return Stream.fromArray(words).pipe(
+  return Stream.fromArray(deltas).pipe(
     // One at a time: what is not yet told is not yet on its way.
-    Stream.mapEffect((content, index) =>
+    Stream.mapEffect((delta, index) =>
       Effect.as(
         Effect.sleep(index === 0 ? Duration.fromInputUnsafe(options.latency ?? "300 millis") : pause()),
-        choice({ content }, null)
+        choice(delta, null)
       )
     ),
     (told) => Stream.concat(Stream.make(choice({ role: "assistant", content: "", refusal: null }, null)), told),
@@ -169,14 +171,61 @@ const tell = (options: Options, ask: Ask, seed: number, created: number): Stream
   )
 }
 
+/** What is said in one answer, a token each. */
+interface Turn {
+  readonly deltas: ReadonlyArray<object>
+  readonly finish: "stop" | "tool_calls"
+}
+
+const turnOf = (ask: Ask, seed: number, makeId: () => string): Turn => {
+  const taught = reactTools(ask)
+  const mayCall = ask.tool_choice !== "none"
+  const tools = taught ?? (mayCall ? (ask.tools ?? []).map((tool) => tool.function?.name ?? "") : [])
+  const isObservation = (message: Ask["messages"][number]): boolean =>
+    taught === undefined ? message.role === "tool" : message.role === "user" && observation.test(textOf(message))
+  const begin = ask.messages.findLastIndex((message) => message.role === "user" && !isObservation(message))
+  const task = begin === -1 ? "" : textOf(ask.messages[begin]!)
+  const observed = ask.messages
+    .slice(begin + 1)
+    .filter(isObservation)
+    .map((message) => textOf(message).replace(observation, ""))
+  const next = Research.next({ seed, task, tools, observed })
+  if (next === undefined) return said(Story.make({ seed, topic: Story.topicOf(task) }))
+  if (taught !== undefined) {
+    return said(
+      next._tag === "Call"
+        ? `Thought: ${next.thought}\nAction: ${next.name}\nAction Input: ${JSON.stringify(next.input)}`
+        : `Thought: ${next.thought}\nFinal Answer: ${next.answer}`
+    )
+  }
+  if (next._tag === "Answer") return said(next.answer)
+  const pieces = JSON.stringify(next.input).match(/.{1,8}/gsu) ?? []
+  return {
+    deltas: [
+      ...said(next.thought).deltas,
+      called({ id: makeId(), type: "function", function: { name: next.name, arguments: "" } }),
+      ...pieces.map((piece) => called({ function: { arguments: piece } }))
+    ],
+    finish: "tool_calls"
+  }
+}
+
+const said = (text: string): Turn => ({ deltas: Story.tokens(text).map((content) => ({ content })), finish: "stop" })
+
+const called = (call: object): object => ({ tool_calls: [{ index: 0, ...call }] })
+
+const observation = /^Observation: /
+
+/** The tools of a ReAct form that the instructions teach, as `ReAct.instructions` lists them. */
+const reactTools = (ask: Ask): ReadonlyArray<string> | undefined =>
+  ask.messages
+    .filter(({ role }) => role === "system" || role === "developer")
+    .map((message) => /^Action: one of (.+)\nAction Input: /m.exec(textOf(message))?.[1]?.split(", "))
+    .find((names) => names !== undefined)
+
 const usage = (ask: Ask, completion: number) => {
   const prompt = ask.messages.reduce((sum, message) => sum + Story.tokens(textOf(message)).length, 0)
   return { prompt_tokens: prompt, completion_tokens: completion, total_tokens: prompt + completion }
-}
-
-const lastWords = (ask: Ask): string => {
-  const message = ask.messages.findLast(({ role }) => role === "user")
-  return message === undefined ? "" : textOf(message)
 }
 
 const textOf = ({ content }: Ask["messages"][number]): string =>
@@ -186,7 +235,7 @@ const optionalNull = <S extends Schema.Constraint>(schema: S) => Schema.optional
 
 const Limit = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 
-/** Of a request, what the story depends on and what is easily got wrong. */
+/** Of a request, what the answer depends on and what is easily got wrong. */
 const Ask = Schema.Struct({
   model: Schema.String,
   messages: Schema.NonEmptyArray(
@@ -202,7 +251,11 @@ const Ask = Schema.Struct({
   seed: optionalNull(Schema.Int),
   temperature: optionalNull(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 2 }))),
   max_completion_tokens: optionalNull(Limit),
-  max_tokens: optionalNull(Limit)
+  max_tokens: optionalNull(Limit),
+  tools: optionalNull(
+    Schema.Array(Schema.Struct({ function: Schema.optionalKey(Schema.Struct({ name: Schema.String })) }))
+  ),
+  tool_choice: optionalNull(Schema.Unknown)
 })
 type Ask = typeof Ask.Type
 
