@@ -188,6 +188,7 @@ const inFlags = ({ reason }: AgentError): LlmError | Failed => {
 /** Keeps count of what the run uses, so that it is known however the run ends. */
 const makeTally = (inputCharacters: number) => {
   const steps: Array<LlmUsage.LlmUsage> = []
+  /** Told by a failure, which knows what the turn that failed used. */
   let all: LlmUsage.LlmUsage | undefined
   let finish: string | undefined
   /** Characters of the turn that is running. */
@@ -200,7 +201,7 @@ const makeTally = (inputCharacters: number) => {
         steps.push(event.usage)
         finish = event.reason
         output = undefined
-      } else if (event._tag === "Final") all = event.usage
+      }
     },
     fail: (error: AgentError | Failed | BrokenPipe): void => {
       if (error._tag === "AgentError") all = error.usage

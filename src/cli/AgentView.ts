@@ -51,10 +51,9 @@ export const show = <R>(
       return stopping
     })
     return events.pipe(
-      // One at a time: the two outputs may be one screen, and are to be written in order.
       Stream.map((event) => view.see(event)),
       Stream.flattenIterable,
-      Stream.rechunk(1),
+      // One at a time: the two outputs may be one screen, and are to be written in order.
       Stream.mapEffect((piece) => {
         switch (piece.to) {
           case "wait":

@@ -262,6 +262,15 @@ const checkForSubcommand = (
 ): Effect.Effect<void, UsageError> =>
   Effect.suspend(() => {
     const [word, ...others] = words
+    if (word === agent.name && !args.includes("--")) {
+      // Read as the subcommand, the flags before it would be lost.
+      return Effect.fail(
+        new UsageError({
+          message:
+            "flags go after agent: rill agent [flags] <task>. To send the word as part of the prompt: rill [flags] -- agent …"
+        })
+      )
+    }
     if (word === undefined || others.length > 0 || /\s/.test(word) || args.includes("--")) return Effect.void
     const near = asFlag.has(word)
       ? `--${word}`

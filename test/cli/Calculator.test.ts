@@ -48,7 +48,8 @@ describe("Calculator", () => {
     [" \n1\t+\u00a01 ", 2],
     [nested(Calculator.maxDepth, "(", ")"), 1],
     [nested(Calculator.maxDepth, "-", ""), 1],
-    [`${"1+".repeat(499)}1`, 500]
+    [`${"1+".repeat(499)}1`, 500],
+    [`${"(1)+-abs(1)*2^0+".repeat(60)}1`, 1]
   ])("%j is %d", (expression, value) => {
     expect(compute(expression)).toBe(value)
   })
@@ -78,6 +79,7 @@ describe("Calculator", () => {
     ["sqrt()", "Syntax"],
     ["process.exit(1)", "Syntax"],
     ["constructor", "Syntax"],
+    ["constructor(1)", "Syntax"],
     ["__proto__", "Syntax"],
     ["toString(1)", "Syntax"],
     ["1constructor", "Syntax"],

@@ -36,6 +36,11 @@ interface Chunk {
   readonly usage?: unknown
 }
 
+interface Delta {
+  readonly content?: string
+  readonly tool_calls?: ReadonlyArray<{ readonly function: { readonly name?: string; readonly arguments: string } }>
+}
+
 /** The chunks of a body, before its `[DONE]`. */
 const chunksOf = (body: string): ReadonlyArray<Chunk> => {
   const data = body
@@ -107,6 +112,42 @@ describe("OfflineModel", () => {
       expect(cut.usage.outputTokens).toBe(5)
       expect(yield* active).toBe(0)
     }).pipe(Effect.provide(FetchHttpClient.layer))
+  )
+
+  it.live("calls the tools that it knows, and begins anew with each task", () =>
+    Effect.gen(function* () {
+      const { baseUrl } = yield* OfflineModel.make(fast)
+      const tools = [{ type: "function", function: { name: "calculator", parameters: {} } }]
+      const told = (messages: ReadonlyArray<object>, more: object = {}) =>
+        Effect.map(
+          Effect.flatMap(ask(baseUrl, { ...story, tools, messages, ...more }), (response) =>
+            Effect.promise(() => response.text())
+          ),
+          (body) => {
+            const choices = chunksOf(body).flatMap(({ choices }) => choices)
+            const deltas = choices.map(({ delta }) => delta as Delta)
+            const calls = deltas.flatMap(({ tool_calls = [] }) => tool_calls)
+            return {
+              text: deltas.map(({ content = "" }) => content).join(""),
+              name: calls[0]?.function.name,
+              input: calls.map((call) => call.function.arguments).join(""),
+              finish: choices.at(-1)!.finish_reason
+            }
+          }
+        )
+      const task = { role: "user", content: "What is 2 + 3?" }
+      const called = { role: "assistant", content: null, tool_calls: [] }
+      const result = { role: "tool", tool_call_id: "1", content: "5" }
+      const call = { name: "calculator", input: '{"expression":"2 + 3"}', finish: "tool_calls" }
+      expect(yield* told([task])).toMatchObject(call)
+      const answer = { text: "2 + 3 = 5", name: undefined, finish: "stop" }
+      expect(yield* told([task, called, result])).toMatchObject(answer)
+      expect(yield* told([task, called, result, { role: "assistant", content: "5" }, task])).toMatchObject(call)
+      expect(yield* told([task], { max_tokens: 2 })).toMatchObject({ text: "There is", finish: "length" })
+      for (const none of [{ tool_choice: "none" }, { tools: [] }, { tools: [{ function: { name: "other" } }] }]) {
+        expect(yield* told([task], none)).toMatchObject({ name: undefined, finish: "stop" })
+      }
+    })
   )
 
   it.live.each([

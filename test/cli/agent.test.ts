@@ -224,6 +224,8 @@ describe.concurrent("misuse", patient, () => {
   it.each([
     ["no task", ["agent"], 2, /^rill: nothing to do\. Usage: rill agent .*rill -- agent\n$/],
     ["no steps", ["agent", "--max-steps", "0", "go"], 2, /^rill: .*--max-steps.*at least 1/],
+    ["flags before it", ["--model", "offline", "agent", "go"], 2, /^rill: flags go after agent: .*-- agent …\n$/],
+    ["flags before it, and models", ["--json", "agent", "models"], 2, /^rill: flags go after agent: /],
     ["an unknown strategy", ["agent", "--strategy", "hope", "go"], 2, /^rill: .*--strategy.*"tools" \| "react"/],
     [
       "a folder that is not there",
