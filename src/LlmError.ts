@@ -300,6 +300,8 @@ export class LlmError extends Schema.TaggedError<LlmError>()("LlmError", {
    * @since 0.1.0
    */
   get isRetryable(): boolean {
+    // The time for all attempts is over.
+    if (this.reason._tag === "DeadlineExceeded" && this.reason.which === "total") return false
     return this.shouldRetry ?? retryable.has(this.reason._tag)
   }
 

@@ -131,3 +131,26 @@ export const match: typeof LlmEvent.match = LlmEvent.match
  * @since 0.1.0
  */
 export const guards: typeof LlmEvent.guards = LlmEvent.guards
+
+/**
+ * Whether an event is something that the model says: text, reasoning, a refusal or a tool call. Deadlines
+ * wait for these; `Started`, empty deltas and what policies tell are none.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isToken = (event: LlmEvent): boolean => {
+  switch (event._tag) {
+    case "TextDelta":
+    case "ReasoningDelta":
+    case "Refusal":
+      return event.text !== ""
+    case "ToolCallDelta":
+      return event.delta !== ""
+    case "ToolCallStarted":
+    case "ToolCalled":
+      return true
+    default:
+      return false
+  }
+}

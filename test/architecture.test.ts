@@ -15,13 +15,15 @@ const arrows: Readonly<Record<string, ReadonlyArray<string>>> = {
   wire: [],
   // The forms that it fills in: types only, see below.
   protocol: ["wire"],
-  provider: ["protocol", "wire", "Llm"],
-  policy: ["Llm"],
+  // Each provider keeps the deadlines that are in force.
+  provider: ["policy", "protocol", "wire", "Llm"],
+  // Whose watchdog sits at the source.
+  policy: ["wire", "Llm"],
   bridge: ["Llm"],
   agent: ["policy", "Llm"],
   delivery: ["agent", "policy", "Llm"],
   promise: ["delivery", "agent", "policy", "provider", "protocol", "wire", "Llm"],
-  testing: ["protocol", "wire", "Llm"],
+  testing: ["policy", "protocol", "wire", "Llm"],
   cli: ["promise", "testing", "bridge", "delivery", "agent", "policy", "provider", "protocol", "wire", "Llm"]
 }
 

@@ -3,20 +3,31 @@
  *
  * @since 0.1.0
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import type { Llm } from "../Llm.ts"
-import { Authentication, type InvalidRequest, LlmError, type Phase, type Reason, Unreachable } from "../LlmError.ts"
+import {
+  Authentication,
+  type DeadlineExceeded,
+  type InvalidRequest,
+  LlmError,
+  type Phase,
+  type Reason,
+  Unreachable
+} from "../LlmError.ts"
 import type { LlmRequest } from "../LlmRequest.ts"
 import type { LlmUsage } from "../LlmUsage.ts"
+import * as Deadlines from "../policy/Deadlines.ts"
 import type { Protocol } from "../protocol/Protocol.ts"
 import { conceal } from "../wire/Concealment.ts"
 import type { Progress } from "../wire/Decoder.ts"
 import * as EventStream from "../wire/EventStream.ts"
 import * as Http from "../wire/Http.ts"
+import { nowOf } from "../wire/Watchdog.ts"
 
 /**
  * Where a model lives and how it talks.
@@ -76,17 +87,19 @@ const open = Effect.fnUntraced(function* <S extends Progress>(
   const fail = (reason: Reason, phase: Phase, details: Details) =>
     new LlmError({ reason, provider, model, phase, emitted: 0, ...defined(details) })
 
+  const startedAt = nowOf(yield* Clock.Clock)
+  const limits = yield* Effect.mapError(Deadlines.limits, (reason) => fail(reason, "request", {}))
   const encoded = protocol.encode(request, options.model)
   if (Result.isFailure(encoded)) return yield* fail(encoded.failure, "request", {})
   const { body, inputCharacters } = encoded.success
-  const { headers, secrets } = yield* currentKey(options.key).pipe(
+  const { headers, secrets } = yield* Http.within(currentKey(options.key), limits, startedAt).pipe(
     Effect.flatMap((key) => Effect.fromResult(plainHeaders(options.headers, key))),
     Effect.mapError((reason) => fail(reason, "request", {}))
   )
   const meaning = (failure: Http.HttpFailure) => protocol.error({ ...failure, body: conceal(failure.body, secrets) })
   const accept = protocol.framing === "sse" ? "text/event-stream" : "application/x-ndjson"
   const url = typeof options.url === "string" ? options.url : options.url(model)
-  const answer = yield* Http.send(client, { url, headers, body, accept }).pipe(
+  const answer = yield* Http.send(client, { url, headers, body, accept }, limits, startedAt).pipe(
     Effect.mapError((failure) =>
       failure._tag === "HttpFailure"
         ? fail(meaning(failure), "headers", {
@@ -106,6 +119,8 @@ const open = Effect.fnUntraced(function* <S extends Progress>(
     turn: { provider, inputCharacters, conceal: (text) => conceal(text, secrets) },
     notAStream: (body) => meaning(answer.toFailure(body)),
     bodyFailed: Http.bodyFailed,
+    limits,
+    startedAt,
     fail: (reason, state) => {
       const { output, ...told } = decoder.told(state)
       return fail(reason, output ? "mid-output" : "before-output", { ...told, requestId: answer.requestId })
@@ -113,7 +128,7 @@ const open = Effect.fnUntraced(function* <S extends Progress>(
   })
 })
 
-const advised = <R extends Unreachable | InvalidRequest>(reason: R, advice: string | undefined) =>
+const advised = <R extends Unreachable | InvalidRequest | DeadlineExceeded>(reason: R, advice: string | undefined) =>
   reason._tag === "Unreachable" && advice !== undefined
     ? new Unreachable({ ...reason, message: `${reason.message} ${advice}` })
     : reason

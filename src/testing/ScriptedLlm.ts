@@ -33,6 +33,7 @@ import type { FinishReason, LlmEvent, Of } from "../LlmEvent.ts"
 import * as LlmRequest from "../LlmRequest.ts"
 import type { LlmUsage } from "../LlmUsage.ts"
 import { play } from "./internal/play.ts"
+import * as Deadlines from "../policy/Deadlines.ts"
 import * as script from "./internal/script.ts"
 
 /**
@@ -193,10 +194,8 @@ export const make = (turns: Script, options: Options = {}): Effect.Effect<Llm["S
     const turnOf = script.read(turns)
     const asked: Array<{ -readonly [K in keyof Run]: Run[K] }> = []
     const provider = options.provider ?? "scripted"
-    return {
-      requests: Effect.sync(() => asked.map(({ request }) => request)),
-      runs: Effect.sync(() => asked.map((run) => ({ ...run }))),
-      remaining: Effect.sync(() => (typeof turns === "function" ? Infinity : Math.max(0, turns.length - asked.length))),
+    // Deadlines are kept as a provider keeps them.
+    const { events } = Deadlines.enforce({
       events: (request) =>
         Stream.suspend(() => {
           const model = request.model ?? options.model
@@ -228,6 +227,12 @@ export const make = (turns: Script, options: Options = {}): Effect.Effect<Llm["S
             )
           )
         })
+    })
+    return {
+      requests: Effect.sync(() => asked.map(({ request }) => request)),
+      runs: Effect.sync(() => asked.map((run) => ({ ...run }))),
+      remaining: Effect.sync(() => (typeof turns === "function" ? Infinity : Math.max(0, turns.length - asked.length))),
+      events
     }
   })
 

@@ -8,18 +8,23 @@
  */
 import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
+import * as Channel from "effect/Channel"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { LlmError, Reason } from "../LlmError.ts"
 import { Truncated } from "../LlmError.ts"
 import type { LlmEvent } from "../LlmEvent.ts"
+import type { Body } from "./Body.ts"
 import type { Decoder, Frame, Progress, TurnContext } from "./Decoder.ts"
+import type { Outlet } from "./Inlet.ts"
+import * as Limits from "./Limits.ts"
 import { Reader } from "./Reader.ts"
+import * as Watchdog from "./Watchdog.ts"
 
 /**
  * The largest event that is read, in bytes: 16 MiB, as in `effect/encoding`'s SSE parser.
@@ -57,7 +62,7 @@ export const Settling = Context.Reference<Duration.Duration>("effect-rill/wire/E
  * @since 0.1.0
  */
 export interface Options<in out S extends Progress, E> {
-  readonly body: Stream.Stream<Uint8Array, E>
+  readonly body: Body<E>
   readonly framing: "sse" | "ndjson"
   /** Whether the content type says that this is the stream that was asked for. */
   readonly declared: boolean
@@ -69,6 +74,10 @@ export interface Options<in out S extends Progress, E> {
   readonly bodyFailed: (error: E) => Reason
   readonly fail: (reason: Reason, state: S) => LlmError
   readonly maxEventLength?: number | undefined
+  /** None where there are none. */
+  readonly limits?: Limits.Limits | undefined
+  /** When the request was sent, by `Watchdog.nowOf`: the time to the first token begins then. */
+  readonly startedAt?: number | undefined
 }
 
 /**
@@ -82,20 +91,29 @@ export interface Options<in out S extends Progress, E> {
  * @since 0.1.0
  */
 export const decode = <S extends Progress, E>(options: Options<S, E>): Stream.Stream<LlmEvent, LlmError> =>
-  Stream.transformPull(options.body, (pull) => Effect.sync(() => makePull(options, pull)))
+  Stream.fromChannel(
+    Channel.fromTransform(
+      Effect.fnUntraced(function* (_, scope: Scope.Scope) {
+        const outlet = yield* options.body(scope)
+        const watchdog = yield* Watchdog.make(scope, options.limits ?? Limits.none, options.startedAt)
+        return makePull(options, outlet, watchdog)
+      })
+    )
+  )
 
 type Events = Arr.NonEmptyReadonlyArray<LlmEvent>
 
 const makePull = <S extends Progress, E>(
   options: Options<S, E>,
-  pull: Pull.Pull<Arr.NonEmptyReadonlyArray<Uint8Array>, E>
+  outlet: Outlet<Uint8Array, E>,
+  watchdog: Watchdog.Watchdog
 ): Pull.Pull<Events, LlmError> => {
   const { decoder } = options
   const state = decoder.initial(options.turn)
   const reader = new Reader(options.framing, options.maxEventLength ?? maxEventLength)
   /** Why nothing more is read: the turn is complete, or has failed. */
   let over: "completed" | LlmError | undefined
-  let graceLeft = grace
+  let graceIsOver = false
 
   const fail = (reason: Reason): void => {
     over = options.fail(reason, state)
@@ -120,6 +138,8 @@ const makePull = <S extends Progress, E>(
       if (problem !== undefined) fail(problem)
       if (reader.isKnownPage) fail(options.notAStream(reader.beginning))
     }
+    watchdog.heard(out)
+    if (over === undefined && state.end === "semantic") watchdog.allow(Duration.toMillis(grace))
     return deliver(out)
   }
 
@@ -144,6 +164,12 @@ const makePull = <S extends Progress, E>(
     Arr.isArrayNonEmpty(out) ? Effect.succeed(out) : goOn()
 
   const onFailure = (cause: Cause.Cause<E | Cause.Done>): Pull.Pull<Events, LlmError> => {
+    if (over !== undefined) return goOn()
+    if (graceIsOver) {
+      const out: Array<LlmEvent> = []
+      complete(out)
+      return deliver(out)
+    }
     if (Pull.isDoneCause(cause)) return onEndOfInput()
     const error = Cause.findErrorOption(cause)
     if (Option.isNone(error)) return Effect.failCause(cause as Cause.Cause<never>)
@@ -151,29 +177,19 @@ const makePull = <S extends Progress, E>(
     return goOn()
   }
 
-  const read = Effect.matchCauseEffect(pull, { onSuccess: onChunks, onFailure })
-
-  const readWithinGrace = Effect.flatMap(Clock.currentTimeMillis, (before) =>
-    Effect.matchCauseEffect(Effect.timeoutOption(pull, graceLeft), {
-      onFailure,
-      onSuccess: (chunks) => {
-        if (Option.isSome(chunks)) {
-          return Effect.flatMap(Clock.currentTimeMillis, (now) => {
-            graceLeft = Duration.subtract(graceLeft, Duration.millis(now - before))
-            return onChunks(chunks.value)
-          })
-        }
-        const out: Array<LlmEvent> = []
-        complete(out)
-        return deliver(out)
-      }
-    })
-  )
+  outlet.watchdog = watchdog
+  watchdog.onExpired = (which) => {
+    if (over !== undefined) return
+    if (which === "grace") graceIsOver = true
+    else fail(Limits.exceeded(options.limits ?? Limits.none, which))
+    outlet.close()
+  }
+  const read = Effect.matchCauseEffect(outlet.pull, { onSuccess: onChunks, onFailure })
 
   const goOn = (): Pull.Pull<Events, LlmError> => {
-    if (over === "completed") return Effect.andThen(settle(pull), Cause.done())
+    if (over === "completed") return Effect.andThen(settle(outlet.pull), Cause.done())
     if (over !== undefined) return Effect.fail(over)
-    return state.end === "semantic" ? readWithinGrace : read
+    return read
   }
   return Effect.suspend(goOn)
 }

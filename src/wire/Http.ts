@@ -22,7 +22,10 @@ import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { Disconnected, InvalidRequest, Unreachable } from "../LlmError.ts"
+import { type DeadlineExceeded, Disconnected, InvalidRequest, Unreachable } from "../LlmError.ts"
+import * as Body from "./Body.ts"
+import * as Limits from "./Limits.ts"
+import { nowOf } from "./Watchdog.ts"
 
 /**
  * A POST of JSON.
@@ -47,7 +50,7 @@ export interface Request {
 export interface Answer {
   readonly contentType: string
   readonly requestId: string | undefined
-  readonly body: Stream.Stream<Uint8Array, HttpClientError.HttpClientError>
+  readonly body: Body.Body<Body.BodyError>
   /** The answer as a bad one, for a body that is not what was asked for. */
   readonly toFailure: (body: string) => HttpFailure
 }
@@ -80,31 +83,23 @@ export interface HttpFailure {
 export const maxErrorBody = 64 * 1024
 
 /**
- * Sends a request and gives its answer, or what kept it from coming.
+ * Sends a request and gives its answer, or what kept it from coming in time.
  *
  * @category requests
  * @since 0.1.0
  */
-export const send = (
+export const send = Effect.fnUntraced(function* (
   client: HttpClient.HttpClient,
-  request: Request
-): Effect.Effect<Answer, HttpFailure | Unreachable | InvalidRequest, Scope.Scope> =>
-  Effect.suspend(() => {
-    const checked = check(request)
-    if (Result.isFailure(checked)) return Effect.fail(checked.failure)
-    return exchange(HttpClient.withScope(client), request.url, checked.success, 0)
-  })
-
-const maxRedirects = 5
-
-const exchange = Effect.fnUntraced(function* (
-  client: HttpClient.HttpClient.With<HttpClientError.HttpClientError, Scope.Scope>,
-  url: string,
-  prepared: HttpClientRequest.HttpClientRequest,
-  redirects: number
-): Effect.fn.Return<Answer, HttpFailure | Unreachable | InvalidRequest, Scope.Scope> {
-  const response = yield* withPrivacy(client.execute(HttpClientRequest.setUrl(prepared, url))).pipe(
-    Effect.mapError((error) => unreachable(url, error))
+  request: Request,
+  limits: Limits.Limits,
+  startedAt: number
+): Effect.fn.Return<Answer, HttpFailure | Unreachable | InvalidRequest | DeadlineExceeded, Scope.Scope> {
+  const prepared = yield* Effect.fromResult(check(request))
+  const response = yield* within(
+    exchange(HttpClient.withScope(client), request.url, prepared, 0),
+    limits,
+    startedAt,
+    limits.headers
   )
   const now = yield* Clock.currentTimeMillis
   const requestId = firstHeader(response.headers, requestIdHeaders)
@@ -117,9 +112,50 @@ const exchange = Effect.fnUntraced(function* (
     retryAfter: retryAfter(response.headers, now),
     shouldRetry: shouldRetry(response.headers)
   })
-  if (response.status >= 200 && response.status < 300) {
-    return { contentType: response.headers["content-type"] ?? "", requestId, body: response.stream, toFailure }
+  if (response.status < 200 || response.status >= 300) {
+    return yield* Effect.fail(toFailure(yield* readErrorBody(response)))
   }
+  const contentType = response.headers["content-type"] ?? ""
+  return { contentType, requestId, body: Body.fromResponse(response), toFailure }
+})
+
+/**
+ * Does what comes before the answer while there is time: `atMost`, and what the first token and all of
+ * the answer have. The turn has begun at `startedAt`, by `Watchdog.nowOf`.
+ *
+ * @category requests
+ * @since 0.1.0
+ */
+export const within = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  limits: Limits.Limits,
+  startedAt: number,
+  atMost = Number.POSITIVE_INFINITY
+): Effect.Effect<A, E | DeadlineExceeded, R> =>
+  Effect.flatMap(Clock.Clock, (clock) => {
+    const now = nowOf(clock)
+    const firstToken = startedAt + limits.firstToken - now
+    const total = limits.expiresAt - now
+    const left = Math.min(atMost, firstToken, total)
+    if (left === Number.POSITIVE_INFINITY) return effect
+    const which = left === total ? "total" : left === firstToken ? "first-token" : "headers"
+    return Effect.timeoutOrElse(effect, {
+      duration: Math.max(0, left),
+      orElse: () => Effect.fail(Limits.exceeded(limits, which))
+    })
+  })
+
+const maxRedirects = 5
+
+const exchange = Effect.fnUntraced(function* (
+  client: HttpClient.HttpClient.With<HttpClientError.HttpClientError, Scope.Scope>,
+  url: string,
+  prepared: HttpClientRequest.HttpClientRequest,
+  redirects: number
+): Effect.fn.Return<HttpClientResponse.HttpClientResponse, Unreachable | InvalidRequest, Scope.Scope> {
+  const response = yield* withPrivacy(client.execute(HttpClientRequest.setUrl(prepared, url))).pipe(
+    Effect.mapError((error) => unreachable(url, error))
+  )
   const location = response.headers["location"]
   if (response.status >= 300 && response.status < 400 && location !== undefined) {
     const target = yield* redirectTarget(url, response.status, location, redirects)
@@ -131,7 +167,7 @@ const exchange = Effect.fnUntraced(function* (
       message: `${originOf(url)} answers with a redirect, which a browser does not let us check. Set the base URL to its target.`
     })
   }
-  return yield* Effect.fail(toFailure(yield* readErrorBody(response)))
+  return response
 })
 
 /**
@@ -140,7 +176,7 @@ const exchange = Effect.fnUntraced(function* (
  * @category errors
  * @since 0.1.0
  */
-export const bodyFailed = (error: HttpClientError.HttpClientError): Disconnected => {
+export const bodyFailed = (error: Body.BodyError): Disconnected => {
   const code = errorCode(error)
   return new Disconnected({
     message: `the connection broke while the answer was coming${code === undefined ? "" : ` (${code})`}. Ask again.`,

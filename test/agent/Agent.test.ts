@@ -599,7 +599,7 @@ describe("limits", () => {
 
     it.effect.each(turns)("%s: one last turn answers, however long it takes", ([, turn]) =>
       Effect.gen(function* () {
-        const last = [text("So "), pause("1 minute"), text("far.")]
+        const last = [text("So "), pause("50 seconds"), text("far.")]
         const fiber = yield* Effect.forkChild(run([turn, last], { maxDuration: "10 seconds", onLimit: "answer" }))
         yield* seconds(10)
         yield* seconds(60)

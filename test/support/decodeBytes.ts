@@ -5,7 +5,9 @@ import { LlmError } from "effect-rill/LlmError"
 import type { LlmEvent } from "effect-rill/LlmEvent"
 import type { Protocol } from "effect-rill/protocol/Protocol"
 import type { Progress } from "effect-rill/wire/Decoder"
+import * as Body from "effect-rill/wire/Body"
 import * as EventStream from "effect-rill/wire/EventStream"
+import { Inlet } from "effect-rill/wire/Inlet"
 
 export interface Outcome {
   readonly events: ReadonlyArray<LlmEvent>
@@ -24,7 +26,7 @@ export const decodeBytes = <S extends Progress, E = never>(
 ): Effect.Effect<Outcome> => {
   const events: Array<LlmEvent> = []
   return EventStream.decode({
-    body: Stream.isStream(body) ? body : Stream.fromIterable(body, { chunkSize: 1 }),
+    body: Stream.isStream(body) ? Body.fromStream(body) : chunkByChunk(body),
     framing: protocol.framing,
     declared: options.declared ?? true,
     decoder: protocol.decoder,
@@ -94,4 +96,18 @@ export const random = (seed: number) => () => {
   t = Math.imul(t ^ (t >>> 15), t | 1)
   t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
   return ((t ^ (t >>> 14)) >>> 0) / 4294967296
+}
+
+/** A body that has the next chunk as soon as it is asked for it. */
+const chunkByChunk = (chunks: Iterable<Uint8Array>): Body.Body<never> => {
+  return () =>
+    Effect.sync(() => {
+      const rest = chunks[Symbol.iterator]()
+      const inlet = new Inlet<Uint8Array, never>(() => {
+        const next = rest.next()
+        if (next.done) inlet.close()
+        else inlet.push([next.value])
+      })
+      return inlet
+    })
 }

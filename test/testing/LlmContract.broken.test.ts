@@ -12,8 +12,9 @@ import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import type { Llm } from "effect-rill/Llm"
-import { Disconnected, LlmError, Malformed, ProviderFailed, RateLimited } from "effect-rill/LlmError"
+import { DeadlineExceeded, Disconnected, LlmError, Malformed, ProviderFailed, RateLimited } from "effect-rill/LlmError"
 import type { LlmEvent } from "effect-rill/LlmEvent"
+import * as Deadlines from "effect-rill/policy/Deadlines"
 import * as OpenAiChat from "effect-rill/protocol/OpenAiChat"
 import * as HttpProvider from "effect-rill/provider/HttpProvider"
 import * as OpenAiChatDialect from "effect-rill/testing/dialect/OpenAiChat"
@@ -306,12 +307,38 @@ const broken: Readonly<Record<string, Broken>> = {
     }),
     breaks: [
       "keep-alives and empty deltas between tokens tell nothing",
-      "keep-alives without end are no answer, and no end"
+      "keep-alives without end are no answer, and set no deadline back"
     ]
   },
   "takes a stall for an end": {
-    make: service(Stream.timeout("10 minutes")),
-    breaks: ["a stall is never an end: an answer that stops coming waits, or fails as DeadlineExceeded"]
+    make: service(Stream.timeout("2 seconds")),
+    breaks: [
+      "a stall is never an end: it fails as DeadlineExceeded, when the caller's deadline passes and not before",
+      "deadlines need not be asked for: a stall fails within two minutes"
+    ]
+  },
+  "keeps no deadlines": {
+    make: service(
+      Deadlines.within({ headers: "Infinity", firstToken: "Infinity", idle: "Infinity", total: "Infinity" })
+    ),
+    breaks: [
+      "keep-alives without end are no answer, and set no deadline back",
+      "a stall is never an end: it fails as DeadlineExceeded, when the caller's deadline passes and not before",
+      "the whole of an answer has a deadline where the caller sets one, however steadily it comes",
+      "deadlines need not be asked for: a stall fails within two minutes"
+    ]
+  },
+  "keeps deadlines by the wall clock, whoever waits": {
+    make: service((events) => {
+      const late = new LlmError({
+        reason: new DeadlineExceeded({ which: "idle", message: "too late" }),
+        provider: "broken",
+        phase: "mid-output",
+        emitted: 0
+      })
+      return Stream.interruptWhen(events, Effect.andThen(Effect.sleep("20 seconds"), Effect.fail(late)))
+    }),
+    breaks: ["the time that a consumer takes is its own"]
   },
   "stops after half a minute": {
     make: service(Stream.interruptWhen(Effect.sleep("30 seconds"))),

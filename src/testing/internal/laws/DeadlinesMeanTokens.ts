@@ -4,8 +4,12 @@
  *
  * @internal
  */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
+import type { DeadlineExceeded } from "../../../LlmError.ts"
+import * as Deadlines from "../../../policy/Deadlines.ts"
 import * as FaultyWire from "../../FaultyWire.ts"
 import {
   answerOf,
@@ -15,6 +19,7 @@ import {
   good,
   type Law,
   NotApplicable,
+  type Outcome,
   outcome,
   pass,
   play,
@@ -22,6 +27,7 @@ import {
   story,
   type Subject,
   turn,
+  type Violation,
   weather,
   whole
 } from "../Trial.ts"
@@ -42,35 +48,74 @@ export const law: Law = {
       })
     },
     {
-      title: "keep-alives without end are no answer, and no end",
+      title: "keep-alives without end are no answer, and set no deadline back",
       run: Effect.fnUntraced(function* (subject) {
         const pings = yield* keepAlives(subject)
-        const steps = Array.from({ length: 200 }, (_, i) => [
-          FaultyWire.chunk(pings[i % pings.length]!),
-          FaultyWire.pause("10 seconds")
-        ])
-        const run = yield* play(subject, good(subject, [], ...steps.flat(), FaultyWire.linger), "30 minutes")
-        yield* claim(run.state !== "completed", () => "an answer of keep-alives alone is complete")
-        const told = run.events.filter(({ _tag }) => _tag !== "Started")
+        const answer = yield* answerOf(subject, turn([story]))
+        const steps = Array.from({ length: 50 }, (_, i) => [
+          FaultyWire.pause("1 second"),
+          FaultyWire.chunk(pings[i % pings.length]!)
+        ]).flat()
+        const silent = yield* play(subject, good(subject, [], ...steps, FaultyWire.linger), "7 seconds", short)
+        yield* claimExceeded(silent, "first-token", "an answer of keep-alives alone, after 7 s")
+        const told = silent.events.filter(({ _tag }) => _tag !== "Started")
         yield* claimSame(told, [], "what keep-alives tell")
+        const begun = good(subject, answer.frames, ...steps, FaultyWire.linger)
+        yield* claimExceeded(
+          yield* play(subject, begun, "3 seconds", short),
+          "idle",
+          "keep-alives after the text, for 3 s"
+        )
       })
     },
     {
-      title: "a stall is never an end: an answer that stops coming waits, or fails as DeadlineExceeded",
+      title: "a stall is never an end: it fails as DeadlineExceeded, when the caller's deadline passes and not before",
       run: Effect.fnUntraced(function* (subject) {
         const answer = yield* answerOf(subject, turn([story]))
-        const stalls = [
-          good(subject, answer.frames, FaultyWire.linger),
-          good(subject, [], FaultyWire.linger),
-          [FaultyWire.pause("1 day")]
-        ]
-        for (const exchange of stalls) {
-          const { error, state } = yield* play(subject, exchange, "1 hour")
-          yield* claim(
-            state === "waiting" || error?.reason._tag === "DeadlineExceeded",
-            () => `an answer that stalls for an hour is ${error?.reason._tag ?? state}`
-          )
+        const stalls: ReadonlyArray<readonly [FaultyWire.Exchange, Duration.Input, DeadlineExceeded["which"], string]> =
+          [
+            [[FaultyWire.pause("1 day")], "5 seconds", "headers", "a request without a response"],
+            [good(subject, [], FaultyWire.linger), "7 seconds", "first-token", "a response without a token"],
+            [good(subject, answer.frames, FaultyWire.linger), "3 seconds", "idle", "an answer that stops coming"]
+          ]
+        for (const [exchange, duration, which, what] of stalls) {
+          const before = Duration.subtract(Duration.fromInputUnsafe(duration), Duration.millis(1))
+          const early = yield* play(subject, exchange, before, short)
+          yield* claim(early.state === "waiting", () => `${what} is ${early.state} before its deadline`)
+          yield* claimExceeded(yield* play(subject, exchange, duration, short), which, `${what}, at its deadline`)
         }
+      })
+    },
+    {
+      title: "the whole of an answer has a deadline where the caller sets one, however steadily it comes",
+      run: Effect.fnUntraced(function* (subject) {
+        const answer = yield* answerOf(subject, turn([story]))
+        const slow = answer.frames.flatMap((frame) => [FaultyWire.chunk(frame), FaultyWire.pause("2 seconds")])
+        const run = yield* play(
+          subject,
+          good(subject, [], ...slow, FaultyWire.linger),
+          "5 seconds",
+          Deadlines.within({ total: "5 seconds" })
+        )
+        yield* claimExceeded(run, "total", "an answer that takes longer than it may")
+      })
+    },
+    {
+      title: "the time that a consumer takes is its own",
+      run: Effect.fnUntraced(function* (subject) {
+        const answer = yield* answerOf(subject, turn([story]))
+        const run = yield* play(subject, good(subject, whole(answer)), "1 hour", (events) =>
+          short(events).pipe(Stream.mapEffect((event) => Effect.as(Effect.sleep("10 seconds"), event)))
+        )
+        yield* claimSame(run.state, "completed", "what becomes of an answer that is read slowly")
+      })
+    },
+    {
+      title: "deadlines need not be asked for: a stall fails within two minutes",
+      run: Effect.fnUntraced(function* (subject) {
+        const answer = yield* answerOf(subject, turn([story]))
+        const run = yield* play(subject, good(subject, answer.frames, FaultyWire.linger), "2 minutes")
+        yield* claimExceeded(run, "idle", "an answer that stops coming")
       })
     },
     {
@@ -130,3 +175,16 @@ const keepAlives = ({ dialect }: Subject): Effect.Effect<ReadonlyArray<string>, 
   dialect.keepAlives.length > 0
     ? Effect.succeed(dialect.keepAlives)
     : Effect.fail(new NotApplicable({ message: "this wire has no keep-alives" }))
+
+const short = Deadlines.within({ headers: "5 seconds", firstToken: "7 seconds", idle: "3 seconds" })
+
+const claimExceeded = Effect.fnUntraced(function* (
+  run: Outcome,
+  which: DeadlineExceeded["which"],
+  what: string
+): Effect.fn.Return<void, Violation> {
+  const reason = run.error?.reason
+  const got = reason?._tag === "DeadlineExceeded" ? `DeadlineExceeded (${reason.which})` : (reason?._tag ?? run.state)
+  yield* claimSame(got, `DeadlineExceeded (${which})`, `what becomes of ${what}`)
+  yield* claimClosed(run, `after ${what}`)
+})

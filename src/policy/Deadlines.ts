@@ -1,0 +1,206 @@
+/**
+ * Deadlines: how long an answer may take, and how long it may stall.
+ *
+ * A deadline waits for *tokens*: text, reasoning, a refusal, a tool call. Keep-alives, pings and empty
+ * deltas do not set it back, and the time that a consumer takes between two pulls counts for `total`
+ * alone. One that passes closes the connection and fails the stream with `DeadlineExceeded`.
+ *
+ * Every provider of rill keeps the deadlines that are in force where its stream is run:
+ *
+ * ```ts
+ * // of a call, or of a whole program
+ * Llm.stream("Hi").pipe(Deadlines.within({ firstToken: "10 seconds" }))
+ * program.pipe(Deadlines.within({ total: "5 minutes" }))
+ * // of a model, for callers who say nothing else
+ * OpenAi.layerConfig({ model: "gpt-4o-mini" }).pipe(Deadlines.layer({ idle: "20 seconds" }))
+ * ```
+ *
+ * Each deadline by itself: what is said nearest to the call wins, and what a caller says wins over what
+ * the model's layer says, which wins over {@link defaults}.
+ *
+ * @since 0.1.0
+ */
+import * as Channel from "effect/Channel"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { dual } from "effect/Function"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import { Llm } from "../Llm.ts"
+import { InvalidRequest } from "../LlmError.ts"
+import type * as Limits from "../wire/Limits.ts"
+import { nowOf } from "../wire/Watchdog.ts"
+import { enforced } from "./internal/enforcing.ts"
+
+/**
+ * How long what may take. `"Infinity"` is no deadline; one that is left out is that of the surroundings.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** From the request to the response head. None by default: `firstToken` bounds it. */
+  readonly headers?: Duration.Input | undefined
+  /** From the request to the first token, for each attempt. 120 s by default. */
+  readonly firstToken?: Duration.Input | undefined
+  /** From one token to the next. 60 s by default. */
+  readonly idle?: Duration.Input | undefined
+  /**
+   * For the whole answer: all attempts of a retry or a fallback, and the waits between them. None by
+   * default. A consumer that does not pull is told when it does.
+   */
+  readonly total?: Duration.Input | undefined
+}
+
+/**
+ * The deadlines that callers have asked for. Set it with {@link within}, which keeps what it does not name.
+ *
+ * @category references
+ * @since 0.1.0
+ */
+export const Deadlines: Context.Reference<Options> = Context.Reference<Options>("effect-rill/Deadlines", {
+  defaultValue: () => ({})
+})
+
+/**
+ * What is in force where nobody says otherwise: 120 s to the first token, which is long enough for a
+ * model that reasons in silence, and 60 s from one token to the next.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const defaults = { firstToken: "120 seconds", idle: "60 seconds" } as const satisfies Options
+
+/**
+ * Sets deadlines for what is run inside: a stream, an Effect, a whole program. They win over those of
+ * models' layers, and of what is around.
+ *
+ * @category deadlines
+ * @since 0.1.0
+ */
+export const within: {
+  (options: Options): <Self extends Runnable>(self: Self) => Self
+  <Self extends Runnable>(self: Self, options: Options): Self
+} = dual(2, (self: Runnable, options: Options): Runnable => {
+  const set = (around: Options): Options => ({ ...around, ...defined(options) })
+  return Stream.isStream(self) ? Stream.updateService(self, Deadlines, set) : Effect.updateService(self, Deadlines, set)
+})
+
+type Runnable = Stream.Stream<unknown, unknown, unknown> | Effect.Effect<unknown, unknown, unknown>
+
+/**
+ * Gives a model deadlines of its own, for callers who do not set them. The model has to keep them: all
+ * of rill's providers do, and those of your own by {@link enforce}.
+ *
+ * @category policies
+ * @since 0.1.0
+ */
+export const attach: {
+  (options: Options): (self: Llm["Service"]) => Llm["Service"]
+  (self: Llm["Service"], options: Options): Llm["Service"]
+} = dual(2, (self: Llm["Service"], options: Options): Llm["Service"] => ({
+  ...self,
+  events: (request) =>
+    Stream.updateService(self.events(request), Deadlines, (around) => ({ ...defined(options), ...around }))
+}))
+
+/**
+ * Gives a model that comes from a Layer deadlines of its own, as {@link attach} does.
+ *
+ * @category policies
+ * @since 0.1.0
+ */
+export const layer: {
+  (options: Options): <E, R>(self: Layer.Layer<Llm, E, R>) => Layer.Layer<Llm, E, R>
+  <E, R>(self: Layer.Layer<Llm, E, R>, options: Options): Layer.Layer<Llm, E, R>
+} = dual(2, <E, R>(self: Layer.Layer<Llm, E, R>, options: Options): Layer.Layer<Llm, E, R> =>
+  Layer.effect(Llm, Llm.useSync(attach(options))).pipe(Layer.provide(self))
+)
+
+/**
+ * Keeps the deadlines that are in force for a model that does not: one of your own, of a library, of
+ * the test. `headers` cannot be seen from here. Rill's providers keep them at their source, at less cost.
+ *
+ * @category policies
+ * @since 0.1.0
+ */
+export const enforce = (self: Llm["Service"]): Llm["Service"] => ({
+  ...self,
+  events: (request) => enforced(self.events(request), request, limits)
+})
+
+/** When the whole answer is due, once it has begun: for the attempts of it. By the monotonic clock. */
+const Expiry = Context.Reference<number | undefined>("effect-rill/policy/Deadlines/Expiry", {
+  defaultValue: () => undefined
+})
+
+/**
+ * The limits of an attempt that begins now, for those who write providers: what is in force here.
+ *
+ * @category writing policies
+ * @since 0.1.0
+ */
+export const limits: Effect.Effect<Limits.Limits, InvalidRequest> = Effect.gen(function* () {
+  const options: Options = yield* Deadlines
+  const total = yield* inMillis(options, "total")
+  return {
+    headers: yield* inMillis(options, "headers"),
+    firstToken: yield* inMillis(options, "firstToken"),
+    idle: yield* inMillis(options, "idle"),
+    total,
+    expiresAt: (yield* Expiry) ?? nowOf(yield* Clock.Clock) + total
+  }
+})
+
+/**
+ * How long the answer that is being given may still take, in milliseconds, inside of {@link asOne};
+ * infinite where nothing limits it. A wait that would take longer is not worth beginning.
+ *
+ * @category writing policies
+ * @since 0.1.0
+ */
+export const timeLeft: Effect.Effect<number> = Effect.gen(function* () {
+  const expiresAt = yield* Expiry
+  return expiresAt === undefined ? Number.POSITIVE_INFINITY : expiresAt - nowOf(yield* Clock.Clock)
+})
+
+/**
+ * Begins the time of `total`, for those who write policies that make several attempts at one answer: they
+ * share it.
+ *
+ * @category writing policies
+ * @since 0.1.0
+ */
+export const asOne = <A, E, R>(stream: Stream.Stream<A, E, R>): Stream.Stream<A, E, R> =>
+  Stream.fromChannel(
+    Channel.fromTransform((_, scope) =>
+      Effect.gen(function* () {
+        const open = Channel.toPullScoped(Stream.toChannel(stream), scope)
+        // What is no duration is told by the attempt, which looks at all of them.
+        const total = Option.getOrElse(yield* Effect.option(inMillis(yield* Deadlines, "total")), () => Infinity)
+        if (total === Infinity || (yield* Expiry) !== undefined) return yield* open
+        const expiresAt = nowOf(yield* Clock.Clock) + total
+        return Effect.provideService(yield* Effect.provideService(open, Expiry, expiresAt), Expiry, expiresAt)
+      })
+    )
+  )
+
+const inMillis = (options: Options, name: keyof Options): Effect.Effect<number, InvalidRequest> => {
+  const input = options[name] ?? (name in defaults ? defaults[name as keyof typeof defaults] : undefined)
+  if (input === undefined) return Effect.succeed(Infinity)
+  const milliseconds = Option.map(Duration.fromInput(input), Duration.toMillis)
+  return Option.isSome(milliseconds) && !Number.isNaN(input)
+    ? Effect.succeed(milliseconds.value)
+    : Effect.fail(
+        new InvalidRequest({
+          message: `the deadline \`${name}\` is no duration. Give one such as "30 seconds", or a number of milliseconds.`
+        })
+      )
+}
+
+/** What is given as `undefined` is not given. */
+const defined = (options: Options): Options =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
