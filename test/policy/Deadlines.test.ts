@@ -3,13 +3,19 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import * as Llm from "effect-rill/Llm"
 import type { LlmError } from "effect-rill/LlmError"
 import type { LlmEvent } from "effect-rill/LlmEvent"
 import * as Deadlines from "effect-rill/policy/Deadlines"
+import * as OpenAiChat from "effect-rill/protocol/OpenAiChat"
+import * as HttpProvider from "effect-rill/provider/HttpProvider"
+import * as FaultyWire from "effect-rill/testing/FaultyWire"
+import * as EventStream from "effect-rill/wire/EventStream"
 import { finished, service, thought, token } from "../support/scriptedLlm.ts"
 
 /** Waits, then tells. */
@@ -239,6 +245,79 @@ describe("what goes wrong underneath", () => {
       yield* Effect.yieldNow
       yield* Fiber.interrupt(fiber)
       expect(stopped).toBe(2)
+    })
+  )
+})
+
+describe("a provider", () => {
+  const provider = Effect.fnUntraced(function* (script: FaultyWire.Script, key?: HttpProvider.Key) {
+    const { client, wire } = yield* FaultyWire.make(script)
+    const make = HttpProvider.make({
+      provider: "mine",
+      model: "m",
+      protocol: OpenAiChat.protocol,
+      url: "http://localhost/v1/chat/completions",
+      key,
+      headers: {}
+    })
+    return { llm: yield* Effect.provideService(make, HttpClient.HttpClient, client), wire }
+  })
+  const sse = FaultyWire.status(200, { "content-type": "text/event-stream" })
+
+  it.effect("the time that a key takes counts to the first token, and so does a late response", () =>
+    Effect.gen(function* () {
+      const key = { header: "authorization", scheme: "Bearer ", value: Effect.never } as const
+      const { llm, wire } = yield* provider([[sse, FaultyWire.linger]], key)
+      expect(yield* play(Llm.stream("Hi"), llm)).toBe("first-token after 120 s")
+      expect((yield* wire.requests).length).toBe(0)
+      const slow = { ...key, value: Effect.delay(Effect.succeed(Redacted.make("sk-1")), "50 seconds") } as const
+      const late = yield* provider([[FaultyWire.pause("50 seconds"), sse, FaultyWire.linger]], slow)
+      expect(yield* play(Llm.stream("Hi"), late.llm)).toBe("first-token after 120 s")
+      const never = yield* provider([[FaultyWire.pause("1 day")], [FaultyWire.pause("1 day")]], slow)
+      const headers = Deadlines.within({ headers: "20 seconds" })
+      expect(yield* play(Llm.stream("Hi").pipe(headers), never.llm)).toBe("headers after 70 s")
+      const total = Deadlines.within({ total: "60 seconds" })
+      expect(yield* play(Llm.stream("Hi").pipe(total), never.llm)).toBe("total after 60 s")
+    })
+  )
+
+  it.live("a complete answer, whose connection stays open, is complete whatever the deadlines", () =>
+    Effect.gen(function* () {
+      const answer = FaultyWire.chunk(
+        'data: {"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+      )
+      const { llm } = yield* provider([[sse, answer, FaultyWire.linger]])
+      const short = Deadlines.within({ idle: 0, headers: "5 seconds" })
+      const events = yield* llm.events({ prompt: "Hi" }).pipe(short, Stream.runCollect)
+      expect(events.at(-1)?._tag).toBe("Finished")
+    }).pipe(Effect.provideService(EventStream.Settling, Duration.millis(5)))
+  )
+})
+
+describe("several attempts", () => {
+  it.effect("share the total, which begins with the first; each has its own first token and idle", () =>
+    Effect.gen(function* () {
+      const left: Array<number> = []
+      const attempt = enforced(Stream.concat(after("10 seconds", token("a")), never)).events({ prompt: "Hi" })
+      const look = Stream.fromEffect(Effect.map(Deadlines.timeLeft, (ms) => left.push(ms))).pipe(Stream.drain)
+      const next = (error: LlmError) => (error.isRetryable ? Stream.concat(look, attempt) : Stream.fail(error))
+      const attempts = attempt.pipe(Stream.catch(next), Stream.catch(next))
+      // One inside of another is part of it.
+      const one = service(Deadlines.asOne(Deadlines.asOne(attempts)))
+      const limited = Deadlines.within({ idle: "20 seconds", total: "65 seconds" })
+      expect(yield* play(Llm.events("Hi").pipe(limited), one)).toBe("total after 65 s")
+      expect(left).toEqual([35_000, 5_000])
+      left.length = 0
+      expect(yield* play(Llm.events("Hi").pipe(Deadlines.within({ idle: "20 seconds" })), one)).toBe("idle after 90 s")
+      expect(left).toEqual([Infinity, Infinity])
+    })
+  )
+
+  it.effect("begin anew with each run", () =>
+    Effect.gen(function* () {
+      const one = service(Deadlines.asOne(enforced(after("10 seconds", token("a"), finished)).events({ prompt: "Hi" })))
+      const twice = Stream.concat(Llm.stream("Hi"), Llm.stream("Hi")).pipe(Deadlines.within({ total: "11 seconds" }))
+      expect(yield* play(twice, one)).toBe("complete after 20 s")
     })
   )
 })

@@ -114,6 +114,7 @@ describe.each([
       expect(yield* Fiber.join(waiting)).toBe("broken off")
       const early = new PassThrough()
       early.destroy()
+      yield* turn
       expect(yield* ending((yield* open(body(early))).pull)).toBe("broken off")
     }).pipe(Effect.scoped)
   )
@@ -183,16 +184,25 @@ describe("a web stream, as of fetch", () => {
   it.live("a pull that was interrupted loses nothing", () =>
     Effect.gen(function* () {
       let send: ((chunk: Uint8Array) => void) | undefined
-      const stream = new ReadableStream<Uint8Array>({
-        start: (controller) => void (send = (chunk) => controller.enqueue(chunk))
-      })
+      let read = 0
+      const stream = new ReadableStream<Uint8Array>(
+        {
+          start: (controller) => void (send = (chunk) => controller.enqueue(chunk)),
+          pull: () => void read++
+        },
+        { highWaterMark: 0 }
+      )
       const outlet = yield* open(body(stream))
-      const waiting = yield* Effect.forkChild(outlet.pull)
-      yield* turn
-      yield* Fiber.interrupt(waiting)
+      for (let i = 0; i < 3; i++) {
+        const waiting = yield* Effect.forkChild(outlet.pull)
+        yield* turn
+        yield* Fiber.interrupt(waiting)
+      }
       send!(new TextEncoder().encode("kept"))
+      send!(new TextEncoder().encode("not asked for"))
       yield* turn
       expect(text(yield* outlet.pull)).toBe("kept")
+      expect(read).toBe(1)
     }).pipe(Effect.scoped)
   )
 })

@@ -72,10 +72,12 @@ export const law: Law = {
       title: "a stall is never an end: it fails as DeadlineExceeded, when the caller's deadline passes and not before",
       run: Effect.fnUntraced(function* (subject) {
         const answer = yield* answerOf(subject, turn([story]))
+        const late = [FaultyWire.pause("4 seconds"), ...good(subject, [], FaultyWire.linger)]
         const stalls: ReadonlyArray<readonly [FaultyWire.Exchange, Duration.Input, DeadlineExceeded["which"], string]> =
           [
             [[FaultyWire.pause("1 day")], "5 seconds", "headers", "a request without a response"],
             [good(subject, [], FaultyWire.linger), "7 seconds", "first-token", "a response without a token"],
+            [late, "7 seconds", "first-token", "a response that came late, and has no token"],
             [good(subject, answer.frames, FaultyWire.linger), "3 seconds", "idle", "an answer that stops coming"]
           ]
         for (const [exchange, duration, which, what] of stalls) {
