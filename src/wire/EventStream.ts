@@ -179,7 +179,6 @@ const makePull = <S extends Progress, E>(
 
   outlet.watchdog = watchdog
   watchdog.onExpired = (which) => {
-    if (over !== undefined) return
     if (which === "grace") graceIsOver = true
     else fail(Limits.exceeded(options.limits ?? Limits.none, which))
     outlet.close()

@@ -273,7 +273,11 @@ describe("a provider", () => {
       const slow = { ...key, value: Effect.delay(Effect.succeed(Redacted.make("sk-1")), "50 seconds") } as const
       const late = yield* provider([[FaultyWire.pause("50 seconds"), sse, FaultyWire.linger]], slow)
       expect(yield* play(Llm.stream("Hi"), late.llm)).toBe("first-token after 120 s")
-      const never = yield* provider([[FaultyWire.pause("1 day")], [FaultyWire.pause("1 day")]], slow)
+      const never = yield* provider(
+        Array.from({ length: 3 }, () => [FaultyWire.pause("1 day")]),
+        slow
+      )
+      expect(yield* play(Llm.stream("Hi"), never.llm)).toBe("first-token after 120 s")
       const headers = Deadlines.within({ headers: "20 seconds" })
       expect(yield* play(Llm.stream("Hi").pipe(headers), never.llm)).toBe("headers after 70 s")
       const total = Deadlines.within({ total: "60 seconds" })
@@ -300,7 +304,8 @@ describe("several attempts", () => {
       const left: Array<number> = []
       const attempt = enforced(Stream.concat(after("10 seconds", token("a")), never)).events({ prompt: "Hi" })
       const look = Stream.fromEffect(Effect.map(Deadlines.timeLeft, (ms) => left.push(ms))).pipe(Stream.drain)
-      const next = (error: LlmError) => (error.isRetryable ? Stream.concat(look, attempt) : Stream.fail(error))
+      const next = (error: LlmError) =>
+        error.isRetryable ? Stream.concat(look, Deadlines.asOne(attempt)) : Stream.fail(error)
       const attempts = attempt.pipe(Stream.catch(next), Stream.catch(next))
       // One inside of another is part of it.
       const one = service(Deadlines.asOne(Deadlines.asOne(attempts)))
