@@ -175,6 +175,56 @@ describe.runIf(mayMount)("a disk", () => {
   })
 })
 
+describe.runIf(mayMount)("a file that is mounted by itself, as containers do", () => {
+  const mount =
+    "mount -t tmpfs tmpfs DISK; printf old > DISK/b.txt; touch DISK/a.txt; mount --bind DISK/b.txt DISK/a.txt"
+
+  it("cannot be replaced, which is known at the end: nothing is lost", async () => {
+    const disk = folder()
+    const path = join(disk, "a.txt")
+    const result = await told({ path, options: {}, arrays: ["new"] }, mounted(mount, disk))
+    expect(result.error).toMatchObject({ tag: "Busy", code: "EBUSY", bytes: 3, kept: `${path}.partial` })
+    expect(result.files).toEqual({ "a.txt": "old", "a.txt.partial": "new", "b.txt": "old" })
+  })
+
+  it("can be appended to", async () => {
+    const disk = folder()
+    const path = join(disk, "a.txt")
+    const result = await told({ path, options: { mode: "append" }, arrays: ["new"] }, mounted(mount, disk))
+    expect(result.written).toEqual({ path, bytes: 3 })
+    expect(result.files).toEqual({ "a.txt": "oldnew", "b.txt": "oldnew" })
+  })
+})
+
+describe.runIf(mayMount)("a device", () => {
+  // Mounted by itself, where no mistake can replace it.
+  const job = async (device: string, mode: "atomic" | "append", onFailure: "keep" | "remove" = "keep") => {
+    const disk = folder()
+    const mount = `mount -t tmpfs tmpfs DISK; touch DISK/a.txt; mount --bind ${device} DISK/a.txt`
+    return told({ path: join(disk, "a.txt"), options: { mode, onFailure }, arrays: ["new"] }, mounted(mount, disk))
+  }
+
+  it("is not replaced", async () => {
+    const { closed, error, files } = await job("/dev/null", "atomic")
+    expect([error!.tag, closed, files]).toEqual(["NotAFile", 0, {}])
+    expect(error!.message).toMatch(/no regular file \(CharacterDevice\).* Take mode `append`\.$/)
+  })
+
+  it("is appended to, though it can be neither synced nor cut", async () => {
+    expect((await job("/dev/null", "append")).written?.bytes).toBe(3)
+    for (const onFailure of ["keep", "remove"] as const) {
+      const { error, passedOn } = await job("/dev/full", "append", onFailure)
+      expect([error!.tag, error!.code, error!.bytes, error!.kept, passedOn]).toEqual([
+        "NoSpace",
+        "ENOSPC",
+        0,
+        undefined,
+        0
+      ])
+    }
+  })
+})
+
 /** Permissions are nothing to the superuser. */
 const nobody = 65534
 const user = process.getuid?.() === 0 ? nobody : undefined

@@ -35,7 +35,10 @@ const tooManyOpen: Known = {
   make: busy,
   message: "too many files are open. Write fewer at once, or raise the limit (`ulimit -n`)."
 }
-const inUse: Known = { make: busy, message: "it is in use. Try again when it is not, or write elsewhere." }
+const inUse: Known = {
+  make: busy,
+  message: "it is in use, or mounted by itself, so that it cannot be replaced. Try again later, or write elsewhere."
+}
 const notAFolder: Known = {
   make: invalid,
   message: "something before the last name of the path is not a folder. Correct the path."
@@ -92,8 +95,7 @@ const tags: Readonly<Partial<Record<SystemErrorTag, Known>>> = {
 
 export const fromPlatform = ({ reason }: PlatformError): FileError.Reason => {
   if (reason._tag === "BadArgument") {
-    // Its description may quote the path; nothing else of ours goes into it.
-    return invalid({ message: `the system takes no such path. Correct it.` })
+    return invalid({ message: "the system takes no such path. Correct it." })
   }
   const code = codeOf(reason.cause)
   const known = (code === undefined ? undefined : codes[code]) ?? tags[reason._tag]
