@@ -1,14 +1,15 @@
-// An answer is a Stream, so a file is a Sink: the text is written as it comes.
+// Write the answer to a file while it is shown. The file is there when the answer is complete, not before.
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
-import { Effect, FileSystem, Layer, Stream } from "effect"
+import { Console, Effect, Layer, Stream } from "effect"
 import { FetchHttpClient } from "effect/http"
-import { Llm, OpenAi } from "effect-rill"
+import { File, Llm, OpenAi } from "effect-rill"
 
 const model = OpenAi.layerConfig({ model: "gpt-4o-mini" }).pipe(Layer.provide(FetchHttpClient.layer))
 
-const program = Effect.gen(function* () {
-  const fs = yield* FileSystem.FileSystem
-  yield* Llm.stream("Tell me a story").pipe(Stream.encodeText, Stream.run(fs.sink("story.txt")))
-})
+const program = Llm.stream("Tell me a story").pipe(
+  File.tee("story.txt"),
+  Stream.runForEach((text) => Effect.sync(() => process.stdout.write(text))),
+  Effect.catchTag("FileError", (error) => Console.error(`\nNot saved: ${error.message}`))
+)
 
 program.pipe(Effect.provide([model, NodeServices.layer]), NodeRuntime.runMain)

@@ -1,6 +1,6 @@
 /** Every example is run as it stands, as a process of its own, against a server on loopback. */
 import { spawn } from "node:child_process"
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
@@ -113,8 +113,30 @@ const examples: Readonly<Record<string, (name: string) => Promise<void>>> = {
   },
 
   "05_to_file.ts": async (name) => {
-    ok(await run(name, [answer("Once", " upon é")]), "")
-    expect(readFileSync(join(cwd, "story.txt"), "utf8")).toBe("Once upon é")
+    const path = join(cwd, "story.txt")
+    // The rest is sent once the beginning has been printed, and there is no file by then.
+    const printed = gate()
+    let early = true
+    const script = [text("Once"), pause(printed.opened), ...answer(" upon", " é")]
+    const first = await run(name, [script], (stdout) => {
+      if (stdout !== "Once") return
+      early = existsSync(path)
+      printed.open()
+    })
+    ok(first, "Once upon é")
+    expect(early).toBe(false)
+    expect(readFileSync(path, "utf8")).toBe("Once upon é")
+    const cut = await run(name, [[text("Twice"), "end"]])
+    expect(cut.stdout).toMatch(/^Twice.*Truncated/s)
+    expect(cut.code).toBe(1)
+    expect(readFileSync(path, "utf8")).toBe("Once upon é")
+    expect(readFileSync(`${path}.partial`, "utf8")).toBe("Twice")
+    rmSync(path)
+    mkdirSync(path)
+    const refused = await run(name, [answer("Once")])
+    ok(refused, "", /^\nNot saved: story\.txt: NotAFile: this is a folder\. Add the name of a file to the path\.\n$/)
+    expect(refused.server.requests).toEqual([])
+    expect(readdirSync(cwd).filter((name) => name.startsWith("story"))).toEqual(["story.txt", "story.txt.partial"])
   },
 
   "08_collect.ts": async (name) => {

@@ -207,8 +207,11 @@ export const file = (path: string): Effect.Effect<Callbacks, PlatformError, File
     // A write may be done in pieces, and several runs may write at once.
     const turn = yield* Semaphore.make(1)
     const utf8 = new TextEncoder()
+    // The system goes on with a write when its fiber is interrupted; by then the file must not be closed.
     const append = (text: string): Effect.Effect<void> =>
-      text === "" ? Effect.void : turn.withPermits(1)(Effect.orDie(file.writeAll(utf8.encode(text))))
+      text === ""
+        ? Effect.void
+        : turn.withPermits(1)(Effect.uninterruptible(Effect.orDie(file.writeAll(utf8.encode(text)))))
     const characters = new WeakMap<Run, WholeCharacters>()
     const of = (run: Run) => getOrMake(characters, run, () => new WholeCharacters())
     return {

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -192,5 +193,37 @@ describe("file", () => {
       const exit = yield* Effect.exit(Stream.runDrain(Callbacks.tap(text("a"), callbacks)))
       assert.deepStrictEqual(exit, Exit.die(full))
     }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.effect("a write that has begun is ended before the file is closed, though its fiber is interrupted", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const begun = yield* Deferred.make<void>()
+      const go = yield* Deferred.make<void>()
+      const log: Array<string> = []
+      const open = (): ReturnType<typeof fs.open> =>
+        Effect.gen(function* () {
+          const file = yield* fs.open(join(folder, "slow.txt"), { flag: "a" })
+          yield* Effect.addFinalizer(() => Effect.sync(() => log.push("close")))
+          const writeAll = (bytes: Uint8Array) =>
+            Deferred.succeed(begun, undefined).pipe(
+              Effect.andThen(Deferred.await(go)),
+              Effect.andThen(file.writeAll(bytes)),
+              Effect.tap(() => Effect.sync(() => log.push("write")))
+            )
+          return { ...file, writeAll }
+        })
+      const fiber = yield* Effect.forkChild(
+        Effect.scoped(
+          Effect.flatMap(Callbacks.file("any"), (callbacks) => Stream.runDrain(Callbacks.tap(text("a"), callbacks)))
+        ).pipe(Effect.provideService(FileSystem.FileSystem, { ...fs, open }))
+      )
+      yield* Deferred.await(begun)
+      const stopping = yield* Effect.forkChild(Fiber.interrupt(fiber))
+      yield* Effect.yieldNow
+      yield* Deferred.succeed(go, undefined)
+      yield* Fiber.join(stopping)
+      assert.deepStrictEqual(log, ["write", "close"])
+    }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 })
