@@ -1,0 +1,58 @@
+/**
+ * Callers who each know when their time comes: let go in the order in which they came.
+ *
+ * @internal
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as Semaphore from "effect/Semaphore"
+
+/** One who waits. */
+export class Waiter {
+  /** What is waited for is there from the latest of these times on, in milliseconds on `Clock`. */
+  readonly times: Array<number> = []
+  /** Its place among all who ever waited; behind them all while it has none. */
+  number = Infinity
+
+  get time(): number {
+    return Math.max(...this.times)
+  }
+}
+
+export class WaitingLine {
+  private readonly line = new Set<Waiter>()
+  private readonly turn = Semaphore.makeUnsafe(1)
+  private readonly moved = Latch.makeUnsafe(false)
+  private next = 0
+
+  /** Waits for one's time behind those who came before. It may come nearer meanwhile. */
+  wait(waiter: Waiter): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      waiter.number = this.next++
+      this.line.add(waiter)
+      return Effect.ensuring(
+        // Only who is first keeps time.
+        this.turn.withPermit(this.until(waiter)),
+        Effect.sync(() => void this.line.delete(waiter))
+      )
+    })
+  }
+
+  /** Brings one of the times nearer, for those who came after a waiter, be it still there or gone. */
+  advance(index: number, millis: number, after: Waiter): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      for (const waiter of this.line) if (waiter.number > after.number) waiter.times[index]! -= millis
+      return this.moved.release
+    })
+  }
+
+  private until(waiter: Waiter): Effect.Effect<void> {
+    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      const left = waiter.time - now
+      return left > 0
+        ? Effect.flatMap(Effect.raceFirst(Effect.sleep(left), this.moved.await), () => this.until(waiter))
+        : Effect.void
+    })
+  }
+}
