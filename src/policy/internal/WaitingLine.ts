@@ -49,7 +49,8 @@ export class WaitingLine {
 
   private until(waiter: Waiter): Effect.Effect<void> {
     return Effect.flatMap(Clock.currentTimeMillis, (now) => {
-      const left = waiter.time - now
+      // Clocks tell whole milliseconds: what is left of one would be slept for ever.
+      const left = Math.ceil(waiter.time - now)
       return left > 0
         ? Effect.flatMap(Effect.raceFirst(Effect.sleep(left), this.moved.await), () => this.until(waiter))
         : Effect.void
