@@ -209,19 +209,11 @@ export const make = (options: SharedOptions): Effect.Effect<CircuitBreaker, neve
  * @since 0.1.0
  */
 export const layerShared: {
-  (
-    options: SharedOptions
-  ): <E, R>(self: Layer.Layer<Llm, E, R>) => Layer.Layer<Llm, E, R | Breaker.CircuitBreakerStore>
-  <E, R>(
-    self: Layer.Layer<Llm, E, R>,
-    options: SharedOptions
-  ): Layer.Layer<Llm, E, R | Breaker.CircuitBreakerStore>
+  (options: SharedOptions): <E, R>(self: Layer.Layer<Llm, E, R>) => Layer.Layer<Llm, E, R | Breaker.CircuitBreakerStore>
+  <E, R>(self: Layer.Layer<Llm, E, R>, options: SharedOptions): Layer.Layer<Llm, E, R | Breaker.CircuitBreakerStore>
 } = dual(
   2,
-  <E, R>(
-    self: Layer.Layer<Llm, E, R>,
-    options: SharedOptions
-  ): Layer.Layer<Llm, E, R | Breaker.CircuitBreakerStore> =>
+  <E, R>(self: Layer.Layer<Llm, E, R>, options: SharedOptions): Layer.Layer<Llm, E, R | Breaker.CircuitBreakerStore> =>
     Layer.effect(
       Llm,
       Effect.flatMap(make(options), (circuit) => Llm.useSync(circuit))
@@ -248,7 +240,10 @@ const breaker = (options: SharedOptions, store: Breaker.CircuitBreakerStore["Ser
 
   const openFor = (admission: Breaker.Admission, error: LlmError | undefined): Duration.Duration =>
     Duration.min(
-      Duration.max(Duration.times(openDuration, 2 ** admission.consecutiveOpenings), error?.retryAfter ?? Duration.zero),
+      Duration.max(
+        Duration.times(openDuration, 2 ** admission.consecutiveOpenings),
+        error?.retryAfter ?? Duration.zero
+      ),
       maxOpenDuration
     )
 
@@ -280,7 +275,11 @@ const breaker = (options: SharedOptions, store: Breaker.CircuitBreakerStore["Ser
     if (error?._tag === "CircuitBreakerError") {
       const { reason } = error
       if (reason._tag === "CircuitOpen") {
-        return yield* refused(request, "this model has failed too often and is not asked for a while", reason.retryAfter)
+        return yield* refused(
+          request,
+          "this model has failed too often and is not asked for a while",
+          reason.retryAfter
+        )
       }
       if (reason._tag === "CircuitHalfOpen") {
         return yield* refused(request, "this model has failed too often and is being tried with one request")

@@ -144,10 +144,8 @@ export const attach: {
 export const layer: {
   (options: Options): <E, R>(self: Layer.Layer<Llm, E, R>) => Layer.Layer<Llm, E, R>
   <E, R>(self: Layer.Layer<Llm, E, R>, options: Options): Layer.Layer<Llm, E, R>
-} = dual(
-  2,
-  <E, R>(self: Layer.Layer<Llm, E, R>, options: Options): Layer.Layer<Llm, E, R> =>
-    Layer.effect(Llm, Llm.useSync(attach(options))).pipe(Layer.provide(self))
+} = dual(2, <E, R>(self: Layer.Layer<Llm, E, R>, options: Options): Layer.Layer<Llm, E, R> =>
+  Layer.effect(Llm, Llm.useSync(attach(options))).pipe(Layer.provide(self))
 )
 
 /**
@@ -163,8 +161,8 @@ export const layer: {
  * the store, but for what is given back: only who waits in the same process moves up by it at once. The
  * store reckons with the clocks of the processes, so these must agree.
  *
- * An `effect` store keeps a count for a window after its last use, so a process that dies owes no more
- * than what it took.
+ * What a process that dies had taken flows back like everything else. What a store was asked and did
+ * not answer within a second may be counted all the same.
  *
  * @category constructors
  * @since 0.1.0
@@ -194,16 +192,10 @@ export const layerShared: {
   (
     options: SharedOptions
   ): <E, R>(self: Layer.Layer<Llm, E, R>) => Layer.Layer<Llm, E, R | RateLimiter.RateLimiterStore>
-  <E, R>(
-    self: Layer.Layer<Llm, E, R>,
-    options: SharedOptions
-  ): Layer.Layer<Llm, E, R | RateLimiter.RateLimiterStore>
+  <E, R>(self: Layer.Layer<Llm, E, R>, options: SharedOptions): Layer.Layer<Llm, E, R | RateLimiter.RateLimiterStore>
 } = dual(
   2,
-  <E, R>(
-    self: Layer.Layer<Llm, E, R>,
-    options: SharedOptions
-  ): Layer.Layer<Llm, E, R | RateLimiter.RateLimiterStore> =>
+  <E, R>(self: Layer.Layer<Llm, E, R>, options: SharedOptions): Layer.Layer<Llm, E, R | RateLimiter.RateLimiterStore> =>
     Layer.effect(
       Llm,
       Effect.flatMap(make(options), (limit) => Llm.useSync(limit))
@@ -228,7 +220,7 @@ interface Checked extends SharedOptions {
 const check = (options: SharedOptions): Checked => {
   const window = Duration.fromInputUnsafe(options.window ?? "1 minute")
   if (!(Duration.toMillis(window) > 0) || !Duration.isFinite(window)) {
-    throw new RangeError("RateLimit: window must be a time above 0, such as \"1 minute\"")
+    throw new RangeError('RateLimit: window must be a time above 0, such as "1 minute"')
   }
   const { concurrency } = options
   if (concurrency !== undefined && !(Number.isInteger(concurrency) && concurrency >= 1)) {
@@ -258,7 +250,8 @@ const limit = (options: Checked, limiter: RateLimiter.RateLimiter): RateLimit =>
   const places = concurrency === undefined ? undefined : Semaphore.makeUnsafe(concurrency)
   const line = new WaitingLine()
   const onExceeded = options.onExceeded ?? "delay"
-  const maxWait = options.maxWait === undefined ? Infinity : Duration.toMillis(Duration.fromInputUnsafe(options.maxWait))
+  const maxWait =
+    options.maxWait === undefined ? Infinity : Duration.toMillis(Duration.fromInputUnsafe(options.maxWait))
   const tokens = buckets.find(({ of }) => of === "tokens")
 
   const consume = (bucket: Bucket, amount: number, onExceeded: "delay" | "fail") =>
@@ -277,14 +270,18 @@ const limit = (options: Checked, limiter: RateLimiter.RateLimiter): RateLimit =>
   const settle = (index: number, difference: number, after: Waiter): Effect.Effect<void> => {
     const bucket = buckets[index]!
     if (difference === 0) return Effect.void
-    const advance =
-      difference > 0
-        ? Effect.void
-        : line.advance(index, (-difference * Duration.toMillis(bucket.window)) / bucket.limit, after)
-    return Effect.andThen(advance, consume(bucket, difference, "delay")).pipe(
+    return (difference > 0 ? consume(bucket, difference, "delay") : restock(bucket, index, -difference, after)).pipe(
       Effect.catchCause((cause) => sharedStore.report("RateLimit could not settle what an answer used", cause))
     )
   }
+
+  const restock = Effect.fnUntraced(function* (bucket: Bucket, index: number, amount: number, after: Waiter) {
+    yield* line.advance(index, (amount * Duration.toMillis(bucket.window)) / bucket.limit, after)
+    // The store in memory would keep more than a bucket holds, until a piece flows in.
+    const { remaining } = yield* consume(bucket, 0, "delay")
+    const missing = Math.min(amount, bucket.limit - remaining)
+    if (missing > 0) yield* consume(bucket, -missing, "delay")
+  })
 
   const giveBack = ({ taken, waiter }: Reservation): Effect.Effect<void> =>
     Effect.forEach(taken, (amount, index) => settle(index, -(amount ?? 0), waiter), { discard: true })

@@ -154,7 +154,9 @@ describe("CircuitBreaker", () => {
     const refusing = arrays([[{ _tag: "Refusal", text: "r" }]], Effect.never)
     const calling = arrays([[{ _tag: "ToolCallStarted", id: "1", name: "t" }]], Effect.never)
     const silent = arrays([[started, { _tag: "ToolCallDelta", id: "1", delta: "{" }]], Effect.never)
-    const successes: ReadonlyArray<readonly [string, Stream.Stream<LlmEvent, E.LlmError>, take: number, success: boolean]> = [
+    const successes: ReadonlyArray<
+      readonly [string, Stream.Stream<LlmEvent, E.LlmError>, take: number, success: boolean]
+    > = [
       ["complete", well, 99, true],
       ["complete without anything", Stream.empty, 99, true],
       ["left after its beginning", well, 1, false],
@@ -167,7 +169,12 @@ describe("CircuitBreaker", () => {
       ["of a bug before output", arrays([[started]], Effect.die("bug")), 99, false],
       ["of a bug after output", arrays([[token("a")]], Effect.die("bug")), 99, true],
       ["of the request before output", Stream.fail(llmError(new E.InvalidRequest({ message }))), 99, false],
-      ["of the filter after output", arrays([[token("a")]], Effect.fail(llmError(new E.ContentFiltered({ message })))), 99, true]
+      [
+        "of the filter after output",
+        arrays([[token("a")]], Effect.fail(llmError(new E.ContentFiltered({ message })))),
+        99,
+        true
+      ]
     ]
     for (const [name, events, take, success] of successes) {
       it.effect(`an answer ${name} is ${success ? "a success" : "nothing"}`, () =>
@@ -328,28 +335,30 @@ describe("CircuitBreaker", () => {
       }).pipe(inStore)
     )
 
-    it.effect("a probe that is complete without output closes, one that fails opens, one that says nothing makes room", () =>
-      Effect.gen(function* () {
-        for (const [next, tag] of [
-          [Stream.empty, "Closed"],
-          [Stream.fail(down), "Open"],
-          [arrays([[started]], Effect.fail(down)), "Open"],
-          [Stream.fail(llmError(new E.RateLimited({ message }))), "HalfOpen"],
-          [Stream.die("bug"), "HalfOpen"],
-          [Stream.fromEffectDrain(Effect.interrupt), "HalfOpen"]
-        ] as const) {
-          yield* Effect.gen(function* () {
-            const { llm, puppet } = yield* halfOpen()
-            puppet.next = next
-            yield* call(llm)
-            const now = yield* state
-            assert.strictEqual(now._tag, tag)
-            if (now._tag === "HalfOpen") assert.isFalse(now.probing)
-            puppet.next = well
-            assert.strictEqual(yield* refusal(llm), tag === "Open" ? 20 : false)
-          }).pipe(inStore)
-        }
-      })
+    it.effect(
+      "a probe that is complete without output closes, one that fails opens, one that says nothing makes room",
+      () =>
+        Effect.gen(function* () {
+          for (const [next, tag] of [
+            [Stream.empty, "Closed"],
+            [Stream.fail(down), "Open"],
+            [arrays([[started]], Effect.fail(down)), "Open"],
+            [Stream.fail(llmError(new E.RateLimited({ message }))), "HalfOpen"],
+            [Stream.die("bug"), "HalfOpen"],
+            [Stream.fromEffectDrain(Effect.interrupt), "HalfOpen"]
+          ] as const) {
+            yield* Effect.gen(function* () {
+              const { llm, puppet } = yield* halfOpen()
+              puppet.next = next
+              yield* call(llm)
+              const now = yield* state
+              assert.strictEqual(now._tag, tag)
+              if (now._tag === "HalfOpen") assert.isFalse(now.probing)
+              puppet.next = well
+              assert.strictEqual(yield* refusal(llm), tag === "Open" ? 20 : false)
+            }).pipe(inStore)
+          }
+        })
     )
 
     it.effect("a probe that is interrupted, wherever it stands, makes room for the next and leaves nothing", () =>
@@ -358,7 +367,12 @@ describe("CircuitBreaker", () => {
         for (let turns = 0; turns < 60; turns++) {
           yield* Effect.gen(function* () {
             const { llm, puppet } = yield* halfOpen()
-            const slowly = Stream.mapEffect(well, (event) => Effect.as(Effect.forEach([1, 2, 3], () => Effect.yieldNow), event))
+            const slowly = Stream.mapEffect(well, (event) =>
+              Effect.as(
+                Effect.forEach([1, 2, 3], () => Effect.yieldNow),
+                event
+              )
+            )
             puppet.next = slowly
             const fiber = yield* Effect.forkChild(call(llm))
             for (let i = 0; i < turns; i++) yield* Effect.yieldNow
@@ -379,7 +393,12 @@ describe("CircuitBreaker", () => {
 
     it.effect("a classification that throws is a defect, and makes room all the same", () =>
       Effect.gen(function* () {
-        const bug = { isFailure: (error: E.LlmError) => { if (error !== down) throw new Error("bug"); return true } }
+        const bug = {
+          isFailure: (error: E.LlmError) => {
+            if (error !== down) throw new Error("bug")
+            return true
+          }
+        }
         const { llm, puppet } = yield* halfOpen(bug)
         puppet.next = Stream.fail(llmError(new E.Overloaded({ message })))
         assert.isTrue(Exit.hasDies(yield* call(llm)))
@@ -513,18 +532,21 @@ describe("CircuitBreaker", () => {
           CircuitBreaker.layer(Layer.succeed(Llm.Llm, model), { tripPolicy: one })
         ]
         for (const layer of layers) {
-          const both = yield* Effect.provide(
-            Effect.all([Effect.flip(Llm.run("a")), Effect.flip(Llm.run("b"))]),
-            layer
+          const both = yield* Effect.provide(Effect.all([Effect.flip(Llm.run("a")), Effect.flip(Llm.run("b"))]), layer)
+          assert.deepStrictEqual(
+            both.map(({ reason }) => reason._tag),
+            ["ProviderFailed", "CircuitOpen"]
           )
-          assert.deepStrictEqual(both.map(({ reason }) => reason._tag), ["ProviderFailed", "CircuitOpen"])
         }
         const attach = CircuitBreaker.attach({ tripPolicy: one })
         for (const llm of [attach(model), attach(model)]) assert.strictEqual(yield* refusal(llm), false)
         assert.strictEqual(state.asked, 4)
         // Without options, either way.
         state.next = well
-        for (const layer of [CircuitBreaker.layer()(Layer.succeed(Llm.Llm, model)), CircuitBreaker.layer(Layer.succeed(Llm.Llm, model))]) {
+        for (const layer of [
+          CircuitBreaker.layer()(Layer.succeed(Llm.Llm, model)),
+          CircuitBreaker.layer(Layer.succeed(Llm.Llm, model))
+        ]) {
           assert.strictEqual((yield* Effect.provide(Llm.run("a"), layer)).text, "ab")
         }
         assert.strictEqual(yield* refusal(CircuitBreaker.attach()(model)), false)

@@ -81,52 +81,63 @@ describe.skipIf(!RedisServer.isInstalled)("in Redis", { timeout: 30_000 }, () =>
     }).pipe(Effect.scoped, quiet)
   )
 
-  it.live("tokens are settled in success, failure and interruption; who waits elsewhere waits for the same bucket", () =>
-    Effect.gen(function* () {
-      const { url } = yield* redis
-      const [one, two] = [yield* connect(url), yield* connect(url)]
-      const options = { key: "tokens", tokens: 100, window: "1 day" } as const
-      const limit = yield* Effect.provideContext(RateLimit.make(options), one)
-      const left = Effect.map(
-        RateLimiter.RateLimiterStore.use((store) =>
-          store.tokenBucket({
-            key: "tokens:tokens",
-            tokens: 0,
-            limit: 100,
-            refillRate: Duration.millis(864_000),
-            allowOverflow: true
-          })
-        ),
-        ([remaining]) => remaining
-      ).pipe(Effect.provideContext(two))
+  it.live(
+    "tokens are settled in success, failure and interruption; who waits elsewhere waits for the same bucket",
+    () =>
+      Effect.gen(function* () {
+        const { url } = yield* redis
+        const [one, two] = [yield* connect(url), yield* connect(url)]
+        const options = { key: "tokens", tokens: 100, window: "1 day" } as const
+        const limit = yield* Effect.provideContext(RateLimit.make(options), one)
+        const left = Effect.map(
+          RateLimiter.RateLimiterStore.use((store) =>
+            store.tokenBucket({
+              key: "tokens:tokens",
+              tokens: 0,
+              limit: 100,
+              refillRate: Duration.millis(864_000),
+              allowOverflow: true
+            })
+          ),
+          ([remaining]) => remaining
+        ).pipe(Effect.provideContext(two))
 
-      yield* outcome(limit(service(arrays([[used(20)]]))), 49)
-      assert.strictEqual(yield* left, 80)
-      const usage = { source: "exact", inputTokens: 5, outputTokens: 5 } as const
-      const cut = llmError(new Disconnected({ message: "cut" }), { usage })
-      yield* outcome(limit(service(arrays([[token("a")]], Effect.fail(cut)))), 49)
-      assert.strictEqual(yield* left, 70)
+        yield* outcome(limit(service(arrays([[used(20)]]))), 49)
+        assert.strictEqual(yield* left, 80)
+        const usage = { source: "exact", inputTokens: 5, outputTokens: 5 } as const
+        const cut = llmError(new Disconnected({ message: "cut" }), { usage })
+        yield* outcome(limit(service(arrays([[token("a")]], Effect.fail(cut)))), 49)
+        assert.strictEqual(yield* left, 70)
 
-      // One who waits, and another who is in the middle of an answer, are interrupted.
-      const begun = yield* Deferred.make<void>()
-      const endless = service(
-        Stream.concat(Stream.make(token("abcdefgh")), Stream.fromEffectDrain(Effect.andThen(Deferred.succeed(begun, undefined), Effect.never)))
-      )
-      const during = yield* Effect.forkChild(outcome(limit(endless), 69))
-      yield* Deferred.await(begun)
-      const failing = yield* Effect.provideContext(RateLimit.make({ ...options, onExceeded: "fail" }), two)
-      assert.strictEqual(yield* outcome(failing(well)), "RateLimited")
-      const waiting = yield* Effect.forkChild(outcome(limit(well), 49))
-      while ((yield* left) > -50) yield* Effect.yieldNow
-      yield* Fiber.interrupt(waiting)
-      assert.strictEqual(yield* left, 0)
-      yield* Fiber.interrupt(during)
-      assert.strictEqual(yield* left, 70 - 3)
-      // More given back than is missing: a bucket is never more than full.
-      const refunded = yield* Effect.provideContext(RateLimit.make({ ...options, key: "other" }), two)
-      yield* outcome(refunded(service(arrays([[used(0)]]))), 99)
-      assert.strictEqual(yield* outcome((yield* Effect.provideContext(RateLimit.make({ ...options, key: "other", onExceeded: "fail" }), one))(well), 100), "well")
-    }).pipe(Effect.scoped, quiet)
+        // One who waits, and another who is in the middle of an answer, are interrupted.
+        const begun = yield* Deferred.make<void>()
+        const endless = service(
+          Stream.concat(
+            Stream.make(token("abcdefgh")),
+            Stream.fromEffectDrain(Effect.andThen(Deferred.succeed(begun, undefined), Effect.never))
+          )
+        )
+        const during = yield* Effect.forkChild(outcome(limit(endless), 69))
+        yield* Deferred.await(begun)
+        const failing = yield* Effect.provideContext(RateLimit.make({ ...options, onExceeded: "fail" }), two)
+        assert.strictEqual(yield* outcome(failing(well)), "RateLimited")
+        const waiting = yield* Effect.forkChild(outcome(limit(well), 49))
+        while ((yield* left) > -50) yield* Effect.yieldNow
+        yield* Fiber.interrupt(waiting)
+        assert.strictEqual(yield* left, 0)
+        yield* Fiber.interrupt(during)
+        assert.strictEqual(yield* left, 70 - 3)
+        // More given back than is missing: a bucket is never more than full.
+        const refunded = yield* Effect.provideContext(RateLimit.make({ ...options, key: "other" }), two)
+        yield* outcome(refunded(service(arrays([[used(0)]]))), 99)
+        assert.strictEqual(
+          yield* outcome(
+            (yield* Effect.provideContext(RateLimit.make({ ...options, key: "other", onExceeded: "fail" }), one))(well),
+            100
+          ),
+          "well"
+        )
+      }).pipe(Effect.scoped, quiet)
   )
 
   it.live("two connections and another process share one circuit", () =>
@@ -149,32 +160,37 @@ describe.skipIf(!RedisServer.isInstalled)("in Redis", { timeout: 30_000 }, () =>
     }).pipe(Effect.scoped, quiet)
   )
 
-  it.live("of several connections one has the probe; interrupted it frees it, and its first output closes for all", () =>
-    Effect.gen(function* () {
-      const { url } = yield* redis
-      const options = { key: "k", tripPolicy: CircuitBreaker.consecutive(1), openDuration: "1 milli" } as const
-      const [a, b] = [
-        yield* Effect.provideContext(CircuitBreaker.make(options), yield* connect(url)),
-        yield* Effect.provideContext(CircuitBreaker.make(options), yield* connect(url))
-      ] as const
-      yield* outcome(a(fails))
-      const begun = yield* Deferred.make<void>()
-      const silent = service(Stream.fromEffectDrain(Effect.andThen(Deferred.succeed(begun, undefined), Effect.never)))
-      const probe = yield* Effect.forkChild(
-        Effect.repeat(outcome(a(silent)), { while: (outcome) => outcome === "CircuitOpen" })
-      )
-      yield* Deferred.await(begun)
-      assert.deepStrictEqual(yield* Effect.all([outcome(a(well)), outcome(b(well))]), ["CircuitOpen", "CircuitOpen"])
-      yield* Fiber.interrupt(probe)
-      const speaking = yield* Deferred.make<void>()
-      const endless = service(
-        Stream.concat(Stream.make(token("a")), Stream.fromEffectDrain(Effect.andThen(Deferred.succeed(speaking, undefined), Effect.never)))
-      )
-      const second = yield* Effect.forkChild(outcome(b(endless)))
-      yield* Deferred.await(speaking)
-      assert.deepStrictEqual(yield* Effect.all([outcome(a(well)), outcome(b(well))]), ["well", "well"])
-      yield* Fiber.interrupt(second)
-    }).pipe(Effect.scoped, quiet)
+  it.live(
+    "of several connections one has the probe; interrupted it frees it, and its first output closes for all",
+    () =>
+      Effect.gen(function* () {
+        const { url } = yield* redis
+        const options = { key: "k", tripPolicy: CircuitBreaker.consecutive(1), openDuration: "1 milli" } as const
+        const [a, b] = [
+          yield* Effect.provideContext(CircuitBreaker.make(options), yield* connect(url)),
+          yield* Effect.provideContext(CircuitBreaker.make(options), yield* connect(url))
+        ] as const
+        yield* outcome(a(fails))
+        const begun = yield* Deferred.make<void>()
+        const silent = service(Stream.fromEffectDrain(Effect.andThen(Deferred.succeed(begun, undefined), Effect.never)))
+        const probe = yield* Effect.forkChild(
+          Effect.repeat(outcome(a(silent)), { while: (outcome) => outcome === "CircuitOpen" })
+        )
+        yield* Deferred.await(begun)
+        assert.deepStrictEqual(yield* Effect.all([outcome(a(well)), outcome(b(well))]), ["CircuitOpen", "CircuitOpen"])
+        yield* Fiber.interrupt(probe)
+        const speaking = yield* Deferred.make<void>()
+        const endless = service(
+          Stream.concat(
+            Stream.make(token("a")),
+            Stream.fromEffectDrain(Effect.andThen(Deferred.succeed(speaking, undefined), Effect.never))
+          )
+        )
+        const second = yield* Effect.forkChild(outcome(b(endless)))
+        yield* Deferred.await(speaking)
+        assert.deepStrictEqual(yield* Effect.all([outcome(a(well)), outcome(b(well))]), ["well", "well"])
+        yield* Fiber.interrupt(second)
+      }).pipe(Effect.scoped, quiet)
   )
 
   it.live("a Redis that goes away holds nobody up, and lets all pass or none, by choice", () =>
@@ -199,7 +215,9 @@ describe.skipIf(!RedisServer.isInstalled)("in Redis", { timeout: 30_000 }, () =>
         )
       )
       const [limit, circuit] = policies[1]!
-      const fiber = yield* Effect.forkChild(Effect.exit(Stream.runDrain(circuit(limit(across)).events({ prompt: "Hi" }))))
+      const fiber = yield* Effect.forkChild(
+        Effect.exit(Stream.runDrain(circuit(limit(across)).events({ prompt: "Hi" })))
+      )
       yield* Deferred.await(begun)
       yield* Effect.promise(server.kill)
       yield* Deferred.succeed(gone, undefined)
