@@ -319,7 +319,7 @@ const breaker = (options: SharedOptions, store: Breaker.CircuitBreakerStore["Ser
       hasOutput = true
       if (!admission.probe) return undefined
       isRecorded = true
-      return Effect.uninterruptible(record(admission, "Success"))
+      return record(admission, "Success")
     }
   })
 

@@ -158,8 +158,9 @@ export const layer: {
  * ```
  *
  * The order of those who wait is kept in each process; between processes it is that of their arrival at
- * the store, but for what is given back: only who waits in the same process moves up by it at once. The
- * store reckons with the clocks of the processes, so these must agree.
+ * the store, but for what is given back: who waits in the same process moves up by it at once, who waits
+ * in another one when somebody joins there. The store reckons with the clocks of the processes, so these
+ * must agree.
  *
  * What a process that dies had taken flows back like everything else. What a store was asked and did
  * not answer within a second may be counted all the same.
@@ -303,7 +304,7 @@ const limit = (options: Checked, limiter: RateLimiter.RateLimiter): RateLimit =>
       if (!exceeded && options.onStoreError !== "fail") {
         yield* sharedStore.report("RateLimit's store is unavailable, a request passes uncounted", asked.cause)
         reservation.taken.push(undefined)
-        reservation.waiter.times.push(0)
+        reservation.waiter.times.push(undefined)
         continue
       }
       yield* giveBack(reservation)

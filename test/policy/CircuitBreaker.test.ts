@@ -364,7 +364,7 @@ describe("CircuitBreaker", () => {
     it.effect("a probe that is interrupted, wherever it stands, makes room for the next and leaves nothing", () =>
       Effect.gen(function* () {
         const seen = new Set<string>()
-        for (let turns = 0; turns < 60; turns++) {
+        for (let turns = 0; turns < 90; turns++) {
           yield* Effect.gen(function* () {
             const { llm, puppet } = yield* halfOpen()
             const slowly = Stream.mapEffect(well, (event) =>
@@ -384,10 +384,22 @@ describe("CircuitBreaker", () => {
             puppet.next = well
             assert.strictEqual(yield* refusal(llm), false, `after ${turns}`)
             assert.strictEqual((yield* state)._tag, "Closed")
-          }).pipe(inStore)
+          }).pipe(Effect.provide(FailingStores.breaker(() => "slow")))
         }
         // Before the probe was let in, while it was one, and after it had closed the circuit.
         assert.deepStrictEqual([...seen].toSorted(), ["Closed", "HalfOpen", "Open"])
+      })
+    )
+
+    it.effect("a probe is recorded once, before its first output is passed on", () =>
+      Effect.gen(function* () {
+        const log: Array<string> = []
+        yield* Effect.gen(function* () {
+          const { llm } = yield* halfOpen()
+          yield* Stream.runForEach(llm.events(request), ({ _tag }) => Effect.sync(() => void log.push(_tag)))
+        }).pipe(Effect.provide(FailingStores.breaker((call) => (log.push(call), "well"))))
+        const first = ["admit", "record"]
+        assert.deepStrictEqual(log, [...first, "admit", "Started", "record", "TextDelta", "TextDelta", "Finished"])
       })
     )
 

@@ -1,17 +1,22 @@
-/** Stores that fail, or never answer. */
+/** Stores that fail, never answer, or take their time. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Breaker from "effect/persistence/CircuitBreaker"
 import * as RateLimiter from "effect/persistence/RateLimiter"
 
 /** What is done with a call to a store: nothing to it, or instead of it. */
-export type Fate = "well" | "fails" | "silent" | "dies"
+export type Fate = "well" | "slow" | "fails" | "silent" | "dies"
 
 const fated = <A, E, R>(fate: () => Fate, call: Effect.Effect<A, E, R>, error: () => E): Effect.Effect<A, E, R> =>
   Effect.suspend(() => {
     switch (fate()) {
       case "well":
         return call
+      case "slow":
+        return Effect.andThen(
+          Effect.forEach([1, 2, 3, 4], () => Effect.yieldNow),
+          Effect.tap(call, Effect.yieldNow)
+        )
       case "fails":
         return Effect.fail(error())
       case "silent":

@@ -11,12 +11,14 @@ import * as Semaphore from "effect/Semaphore"
 /** One who waits. */
 export class Waiter {
   /** What is waited for is there from the latest of these times on, in milliseconds on `Clock`. */
-  readonly times: Array<number> = []
+  readonly times: Array<number | undefined> = []
   /** Its place among all who ever waited; behind them all while it has none. */
   number = Infinity
 
   get time(): number {
-    return Math.max(...this.times)
+    let latest = -Infinity
+    for (const time of this.times) if (time !== undefined && time > latest) latest = time
+    return latest
   }
 }
 
@@ -26,15 +28,24 @@ export class WaitingLine {
   private readonly moved = Latch.makeUnsafe(false)
   private next = 0
 
+  /** How many wait. */
+  get size(): number {
+    return this.line.size
+  }
+
   /** Waits for one's time behind those who came before. It may come nearer meanwhile. */
   wait(waiter: Waiter): Effect.Effect<void> {
     return Effect.suspend(() => {
       waiter.number = this.next++
+      // Who came before need not wait longer: another process has given something back.
+      for (const { times } of this.line) {
+        times.forEach((time, i) => (times[i] = earlier(time, waiter.times[i])))
+      }
       this.line.add(waiter)
-      return Effect.ensuring(
+      return this.moved.release.pipe(
         // Only who is first keeps time.
-        this.turn.withPermit(this.until(waiter)),
-        Effect.sync(() => void this.line.delete(waiter))
+        Effect.andThen(this.turn.withPermit(this.until(waiter))),
+        Effect.ensuring(Effect.sync(() => void this.line.delete(waiter)))
       )
     })
   }
@@ -42,7 +53,10 @@ export class WaitingLine {
   /** Brings one of the times nearer, for those who came after a waiter, be it still there or gone. */
   advance(index: number, millis: number, after: Waiter): Effect.Effect<void> {
     return Effect.suspend(() => {
-      for (const waiter of this.line) if (waiter.number > after.number) waiter.times[index]! -= millis
+      for (const { number, times } of this.line) {
+        const time = times[index]
+        if (number > after.number && time !== undefined) times[index] = time - millis
+      }
       return this.moved.release
     })
   }
@@ -59,3 +73,6 @@ export class WaitingLine {
     })
   }
 }
+
+const earlier = (a: number | undefined, b: number | undefined): number | undefined =>
+  a === undefined || b === undefined ? a : Math.min(a, b)

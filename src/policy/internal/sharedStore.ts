@@ -29,7 +29,8 @@ export class Silent {
  */
 export const ask = <A, E, R>(call: Effect.Effect<A, E, R>): Effect.Effect<A, E | Silent, R> =>
   Effect.uninterruptible(
-    Effect.timeoutOrElse(Effect.interruptible(call), {
+    // Both sides of the race are fibers of their own, which can be interrupted.
+    Effect.timeoutOrElse(call, {
       duration: patience,
       orElse: () => Effect.fail(new Silent())
     })
