@@ -14,6 +14,7 @@ import * as E from "effect-rill/LlmError"
 import type { LlmEvent } from "effect-rill/LlmEvent"
 import type { LlmRequest } from "effect-rill/LlmRequest"
 import * as CircuitBreaker from "effect-rill/policy/CircuitBreaker"
+import * as RateLimit from "effect-rill/policy/RateLimit"
 import { settle } from "../support/agentLaws.ts"
 import * as FailingStores from "../support/FailingStores.ts"
 import { arrays, finished, llmError, service, token } from "../support/scriptedLlm.ts"
@@ -401,6 +402,29 @@ describe("CircuitBreaker", () => {
         const first = ["admit", "record"]
         assert.deepStrictEqual(log, [...first, "admit", "Started", "record", "TextDelta", "TextDelta", "Finished"])
       })
+    )
+
+    it.effect("a probe that waits for a rate limit under the circuit can be interrupted", () =>
+      Effect.gen(function* () {
+        let next: Stream.Stream<LlmEvent, E.LlmError> = fails
+        const limited = RateLimit.attach(
+          { events: () => Stream.suspend(() => next) },
+          { requests: 1, window: "1 hour" }
+        )
+        const llm = (yield* CircuitBreaker.make({ key: "k", tripPolicy: one }))(limited)
+        yield* call(llm)
+        yield* pass(10)
+        const fiber = yield* Effect.forkChild(call(llm))
+        yield* settle
+        assert.isTrue(yield* refusal(llm))
+        yield* Fiber.interrupt(fiber)
+        const now = yield* state
+        assert.isTrue(now._tag === "HalfOpen" && !now.probing)
+        next = well
+        const probe = yield* Effect.forkChild(call(llm))
+        yield* pass(3600)
+        assert.isTrue(Exit.isSuccess(yield* Fiber.join(probe)))
+      }).pipe(inStore)
     )
 
     it.effect("a classification that throws is a defect, and makes room all the same", () =>

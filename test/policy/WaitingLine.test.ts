@@ -41,3 +41,20 @@ it.effect("lets go at the latest of the times that are known, in order", () =>
     assert.deepStrictEqual(log, ["a", "b", "c"])
   })
 )
+
+it.effect("who joins brings nearer what those before it wait for, and nothing else", () =>
+  Effect.gen(function* () {
+    const line = new WaitingLine()
+    const [a, b] = [waiter(4000, undefined), waiter(3000, undefined)]
+    for (const one of [a, b, waiter(3500, 9000)]) yield* Effect.andThen(Effect.forkChild(line.wait(one)), settle)
+    assert.deepStrictEqual(
+      [a.times, b.times],
+      [
+        [3000, undefined],
+        [3000, undefined]
+      ]
+    )
+    yield* seconds(3)
+    assert.strictEqual(line.size, 1)
+  })
+)

@@ -63,13 +63,11 @@ export class WaitingLine {
 
   private until(waiter: Waiter): Effect.Effect<void> {
     return Effect.flatMap(Clock.currentTimeMillis, (now) => {
-      const { time } = waiter
       // Clocks tell whole milliseconds: what is left of one would be slept for ever.
-      const left = Math.ceil(time - now)
-      if (left <= 0) return Effect.void
-      // It may have moved before this begins to listen.
-      const moved = Effect.suspend(() => (waiter.time === time ? this.moved.await : Effect.void))
-      return Effect.flatMap(Effect.raceFirst(Effect.sleep(left), moved), () => this.until(waiter))
+      const left = Math.ceil(waiter.time - now)
+      return left > 0
+        ? Effect.flatMap(Effect.raceFirst(Effect.sleep(left), this.moved.await), () => this.until(waiter))
+        : Effect.void
     })
   }
 }
