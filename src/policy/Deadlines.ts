@@ -30,8 +30,8 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { Llm } from "../Llm.ts"
-import { InvalidRequest } from "../LlmError.ts"
-import type * as Limits from "../wire/Limits.ts"
+import { type DeadlineExceeded, InvalidRequest } from "../LlmError.ts"
+import * as Limits from "../wire/Limits.ts"
 import { nowOf } from "../wire/Watchdog.ts"
 import { enforced } from "./internal/enforcing.ts"
 
@@ -132,10 +132,13 @@ export const enforce = (self: Llm["Service"]): Llm["Service"] => ({
   events: (request) => enforced(self.events(request), request, limits)
 })
 
-/** When the whole answer is due, once it has begun: for the attempts of it. By the monotonic clock. */
-const Expiry = Context.Reference<number | undefined>("effect-rill/policy/Deadlines/Expiry", {
-  defaultValue: () => undefined
-})
+/** When the whole answer is due, once it has begun: for the attempts of it. */
+const Expiry = Context.Reference<Pick<Limits.Limits, "total" | "expiresAt"> | undefined>(
+  "effect-rill/policy/Deadlines/Expiry",
+  {
+    defaultValue: () => undefined
+  }
+)
 
 /**
  * The limits of an attempt that begins now, for those who write providers: what is in force here.
@@ -150,8 +153,7 @@ export const limits: Effect.Effect<Limits.Limits, InvalidRequest> = Effect.gen(f
     headers: yield* inMillis(options, "headers"),
     firstToken: yield* inMillis(options, "firstToken"),
     idle: yield* inMillis(options, "idle"),
-    total,
-    expiresAt: (yield* Expiry) ?? nowOf(yield* Clock.Clock) + total
+    ...((yield* Expiry) ?? { total, expiresAt: nowOf(yield* Clock.Clock) + total })
   }
 })
 
@@ -163,9 +165,25 @@ export const limits: Effect.Effect<Limits.Limits, InvalidRequest> = Effect.gen(f
  * @since 0.1.0
  */
 export const timeLeft: Effect.Effect<number> = Effect.gen(function* () {
-  const expiresAt = yield* Expiry
-  return expiresAt === undefined ? Number.POSITIVE_INFINITY : expiresAt - nowOf(yield* Clock.Clock)
+  const expiry = yield* Expiry
+  return expiry === undefined ? Infinity : expiry.expiresAt - nowOf(yield* Clock.Clock)
 })
+
+/**
+ * Waits for something no longer than {@link timeLeft}, for those who write policies that wait.
+ *
+ * @category writing policies
+ * @since 0.1.0
+ */
+export const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | DeadlineExceeded, R> =>
+  Effect.gen(function* () {
+    const expiry = yield* Expiry
+    if (expiry === undefined) return yield* effect
+    return yield* Effect.timeoutOrElse(effect, {
+      duration: Math.max(0, yield* timeLeft),
+      orElse: () => Effect.fail(Limits.exceeded({ ...Limits.none, ...expiry }, "total"))
+    })
+  })
 
 /**
  * Begins the time of `total`, for those who write policies that make several attempts at one answer: they
@@ -182,8 +200,8 @@ export const asOne = <A, E, R>(stream: Stream.Stream<A, E, R>): Stream.Stream<A,
         // What is no duration is told by the attempt, which looks at all of them.
         const total = Option.getOrElse(yield* Effect.option(inMillis(yield* Deadlines, "total")), () => Infinity)
         if (total === Infinity || (yield* Expiry) !== undefined) return yield* open
-        const expiresAt = nowOf(yield* Clock.Clock) + total
-        return Effect.provideService(yield* Effect.provideService(open, Expiry, expiresAt), Expiry, expiresAt)
+        const expiry = { total, expiresAt: nowOf(yield* Clock.Clock) + total }
+        return Effect.provideService(yield* Effect.provideService(open, Expiry, expiry), Expiry, expiry)
       })
     )
   )

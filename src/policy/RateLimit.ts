@@ -34,8 +34,9 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { Llm } from "../Llm.ts"
-import { LlmError, RateLimited } from "../LlmError.ts"
+import { LlmError, RateLimited, type Reason } from "../LlmError.ts"
 import * as LlmRequest from "../LlmRequest.ts"
+import * as Deadlines from "./Deadlines.ts"
 import { type Answer, guard, type Look } from "./internal/guarding.ts"
 import * as sharedStore from "./internal/sharedStore.ts"
 import { Spending } from "./internal/Spending.ts"
@@ -320,7 +321,7 @@ const limit = (options: Checked, limiter: RateLimiter.RateLimiter): RateLimit =>
     answer: Answer
   ): Effect.fn.Return<Look, LlmError, Scope.Scope> {
     if (places !== undefined) {
-      if (onExceeded === "delay") yield* answer.restore(places.takeScoped(1))
+      if (onExceeded === "delay") yield* answer.restore(inTime(request, places.takeScoped(1)))
       else if (yield* places.takeIfAvailable(1)) yield* Effect.addFinalizer(() => places.release(1))
       else return yield* refused(request, `${concurrency} answers at a time, which is the limit, are being given`)
     }
@@ -328,7 +329,8 @@ const limit = (options: Checked, limiter: RateLimiter.RateLimiter): RateLimit =>
     const reservation = yield* reserve(request)
     const { taken, waiter } = reservation
     const wait = waiter.time - (yield* Clock.currentTimeMillis)
-    if (wait > maxWait) {
+    // One who would be too late lets others go.
+    if (wait > maxWait || wait > (yield* Deadlines.timeLeft)) {
       yield* giveBack(reservation)
       const longest = buckets[waiter.times.indexOf(waiter.time)]!
       return yield* refused(request, `${tell(longest)} are used up`, Duration.millis(wait))
@@ -349,7 +351,8 @@ const limit = (options: Checked, limiter: RateLimiter.RateLimiter): RateLimit =>
 
   return (self) => ({
     ...self,
-    events: (request) => guard(self.events(request), (answer) => pass(request, answer))
+    // The wait is part of the time that the whole answer may take.
+    events: (request) => Deadlines.asOne(guard(self.events(request), (answer) => pass(request, answer)))
   })
 }
 
@@ -360,8 +363,18 @@ const within = (limit: number, amount: number): number => (amount > 0 ? Math.min
 const tell = ({ limit, of, window }: Bucket): string => `the ${limit} ${of} allowed in ${Duration.format(window)}`
 
 const refused = (request: LlmRequest.LlmRequest, what: string, retryAfter?: Duration.Duration): LlmError =>
+  unsent(
+    request,
+    new RateLimited({ message: `${what}. Wait, send less, or raise the limit that is set on this model.` }),
+    retryAfter
+  )
+
+const inTime = <A, R>(request: LlmRequest.LlmRequest, wait: Effect.Effect<A, never, R>) =>
+  Effect.mapError(Deadlines.inTime(wait), (reason) => unsent(request, reason))
+
+const unsent = (request: LlmRequest.LlmRequest, reason: Reason, retryAfter?: Duration.Duration): LlmError =>
   new LlmError({
-    reason: new RateLimited({ message: `${what}. Wait, send less, or raise the limit that is set on this model.` }),
+    reason,
     provider: "rate-limit",
     ...(typeof request.model === "string" ? { model: request.model } : {}),
     phase: "request",

@@ -24,6 +24,7 @@ import {
 } from "effect-rill/LlmError"
 import type { LlmEvent } from "effect-rill/LlmEvent"
 import type { LlmRequest } from "effect-rill/LlmRequest"
+import * as Deadlines from "effect-rill/policy/Deadlines"
 import * as RateLimit from "effect-rill/policy/RateLimit"
 import { settle } from "../support/agentLaws.ts"
 import { random } from "../support/decodeBytes.ts"
@@ -782,5 +783,46 @@ const scenario = Effect.fnUntraced(function* (seed: number) {
     total,
     tokens + ((Number(begun.at(-1)?.at ?? began) - began) / 60_000) * tokens + 50 * tokens,
     context
+  )
+})
+
+describe("a deadline for the whole answer", () => {
+  const within = Deadlines.within({ total: "20 seconds" })
+  const limited = (llm: Llm.Llm["Service"]) => service(within(llm.events({ prompt: "late", maxTokens: 1 })))
+
+  it.effect("a wait that would pass it is not begun, and takes nothing", () =>
+    Effect.gen(function* () {
+      const { log, model } = noted()
+      const llm = RateLimit.attach(model, { requests: 2 })
+      for (const name of ["a", "b"]) yield* call(llm, asking(1, name))
+      const { reason, retryAfter } = errorOf(yield* call(limited(llm), asking(1)))
+      assert.deepStrictEqual([reason._tag, retryAfter && Duration.toSeconds(retryAfter)], ["RateLimited", 30])
+      const fiber = yield* start(llm, asking(1, "c"))
+      yield* pass(30)
+      assert.isDefined(fiber.pollUnsafe())
+      assert.deepStrictEqual(log, ["a 0", "b 0", "c 30"])
+    })
+  )
+
+  it.effect("one for a place ends with it, and the time that it took is part of the answer's", () =>
+    Effect.gen(function* () {
+      const { model } = noted(() => Stream.concat(Stream.make(token("a")), Stream.never))
+      const llm = RateLimit.attach(Deadlines.enforce(model), { concurrency: 1 })
+      const first = yield* start(llm, asking(1))
+      const second = yield* start(limited(llm), asking(1))
+      yield* pass(19)
+      assert.isUndefined(second.pollUnsafe())
+      yield* pass(1)
+      const late = errorOf(yield* Fiber.join(second))
+      assert.deepInclude(late.reason, { _tag: "DeadlineExceeded", which: "total" })
+      const third = yield* start(limited(llm), asking(1))
+      yield* pass(15)
+      yield* Fiber.interrupt(first)
+      yield* settle
+      yield* pass(4)
+      assert.isUndefined(third.pollUnsafe())
+      yield* pass(1)
+      assert.deepInclude(errorOf(yield* Fiber.join(third)).reason, { _tag: "DeadlineExceeded", which: "total" })
+    })
   )
 })
