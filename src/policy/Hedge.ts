@@ -93,8 +93,8 @@ export const make = (models: NonEmptyReadonlyArray<Llm["Service"]>, options: Opt
   return {
     events: (request) =>
       Stream.fromChannel(
-        Channel.fromTransformBracket((_, __, scope) =>
-          Effect.sync(() => racing.race({ models, request, after: after.value, when, scope }))
+        Channel.fromTransform((_, scope) =>
+          Effect.sync(() => racing.race({ models, request, after: after.value, when }, scope))
         )
       )
   }

@@ -3,11 +3,13 @@ import * as Prompt from "effect/ai/Prompt"
 import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"
 import * as Cause from "effect/Cause"
+import * as Channel from "effect/Channel"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import * as Agent from "effect-rill/agent/Agent"
@@ -299,21 +301,24 @@ describe("usage survives", () => {
     })
   )
 
-  it.effect("is settled at the stream's end, the connection closed, before what follows", () =>
+  it.effect("is settled at the stream's end, not only with its scope; a refused one leaves nothing in it", () =>
     Effect.gen(function* () {
       const { llm, model, tokens } = yield* under(() => [text("Hi"), ten], { tokens: 1000 })
-      const after: Array<unknown> = []
-      yield* llm.events({ prompt }).pipe(
-        Stream.concat(
-          Stream.fromEffectDrain(
-            Effect.gen(function* () {
-              after.push(yield* tokens, (yield* model.runs)[0]?.state)
-            })
-          )
-        ),
-        Stream.runDrain
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const pull = yield* Stream.toPull(llm.events({ prompt }))
+          yield* pull
+          yield* pull
+          expect(yield* tokens).toBe(0)
+          expect(Exit.isFailure(yield* Effect.exit(pull))).toBe(true)
+          expect([yield* tokens, (yield* model.runs)[0]?.state]).toEqual([10, "completed"])
+        })
       )
-      expect(after).toEqual([10, "completed"])
+      const { llm: empty } = yield* under(() => "Hi", { tokens: 0 })
+      const scope = yield* Scope.make()
+      const pull = yield* Channel.toPullScoped(Stream.toChannel(empty.events({ prompt })), scope)
+      expect(errorOf(yield* Effect.exit(pull))).toMatchObject({ reason: { _tag: "BudgetExceeded" } })
+      expect(scope.state._tag).toBe("Empty")
     })
   )
 })

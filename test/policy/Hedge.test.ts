@@ -457,7 +457,7 @@ describe("failures before the first token", () => {
       const { models, states } = yield* hedge([[pause("1 minute"), text("A")]])
       for (const broken of [
         { events: () => Stream.die("bug") },
-        { events: () => Stream.onExit(Stream.fail(llmError(overloaded)), () => Effect.die("bug")) },
+        { events: () => Stream.failCause(Cause.combine(Cause.fail(llmError(overloaded)), Cause.die("bug"))) },
         {
           events: () => {
             throw "bug"
@@ -740,7 +740,7 @@ describe("stopping", () => {
     })
   )
 
-  it.effect("the connection is closed at its end, not at that of what follows", () =>
+  it.effect("the connection is closed at its end, not only with its scope", () =>
     Effect.gen(function* () {
       let open = 0
       const model: Llm.Llm["Service"] = {
@@ -756,12 +756,15 @@ describe("stopping", () => {
           )
       }
       const { events } = Hedge.make([model, model], { after: "1 second" })
-      const after: Array<number> = []
-      yield* events({ prompt }).pipe(
-        Stream.concat(Stream.fromEffectDrain(Effect.sync(() => void after.push(open)))),
-        Stream.runDrain
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const pull = yield* Stream.toPull(events({ prompt }))
+          yield* pull
+          expect(open).toBe(1)
+          expect(Exit.isFailure(yield* Effect.exit(pull))).toBe(true)
+          expect(open).toBe(0)
+        })
       )
-      expect(after).toEqual([0])
     })
   )
 
