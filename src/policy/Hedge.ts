@@ -44,6 +44,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { Llm } from "../Llm.ts"
 import { InvalidRequest, LlmError } from "../LlmError.ts"
+import type { LlmRequest } from "../LlmRequest.ts"
 import * as racing from "./internal/racing.ts"
 
 /**
@@ -56,21 +57,29 @@ export interface Options {
   /** How late the first token may be before the next model is asked. Zero asks all of them at once. */
   readonly after: Duration.Input
   /**
-   * Whether another model is asked when one has failed with this error before it spoke. Default
-   * {@link isWorthAsking}. Where not, models that are being asked may still answer.
+   * After which errors of a model that has not spoken the next one is asked. Default {@link mayHelp}.
+   * After others none is, but those that are being asked may still answer.
    */
-  readonly when?: ((error: LlmError) => boolean) | undefined
+  readonly while?: ((error: LlmError) => boolean) | undefined
+  /**
+   * The request as a model after the first is sent it; `index` is its place, from 1. By default the same,
+   * but without `model` and `extra`, which belong to the first model; unless it is that model once more.
+   */
+  readonly request?: ((request: LlmRequest, index: number) => LlmRequest) | undefined
 }
 
 /**
- * Whether another model may answer what one has failed to: always, but for a request that is not valid
- * and one whose content was refused.
+ * Whether another model may do better after this error: after all but `InvalidRequest`, which is for the
+ * caller to mend, `ContentFiltered`, since asking around for a model that does not refuse is nothing to do
+ * unasked, and a `total` deadline, which is for all of them.
  *
- * @category options
+ * @category guards
  * @since 0.1.0
  */
-export const isWorthAsking = (error: LlmError): boolean =>
-  error.reason._tag !== "InvalidRequest" && error.reason._tag !== "ContentFiltered"
+export const mayHelp = ({ reason }: LlmError): boolean =>
+  reason._tag !== "InvalidRequest" &&
+  reason._tag !== "ContentFiltered" &&
+  !(reason._tag === "DeadlineExceeded" && reason.which === "total")
 
 /**
  * Makes one model of several, in the order in which they are asked. One model alone is that model.
@@ -84,17 +93,22 @@ export const isWorthAsking = (error: LlmError): boolean =>
  * @since 0.1.0
  */
 export const make = (models: NonEmptyReadonlyArray<Llm["Service"]>, options: Options): Llm["Service"] => {
-  const { when = isWorthAsking } = options
+  const { while: isWanted = mayHelp } = options
   const after = Duration.fromInput(options.after)
   const [first] = models
   if (first === undefined) return refusing("there is no model to ask. Give Hedge at least one.")
   if (Option.isNone(after)) return refusing('`after` of Hedge must be a duration, such as "2 seconds".')
   if (models.length === 1) return first
+  const requestOf = (request: LlmRequest, index: number): LlmRequest => {
+    if (index === 0) return request
+    if (options.request !== undefined) return options.request(request, index)
+    return models[index] === first ? request : { ...request, model: undefined, extra: undefined }
+  }
   return {
     events: (request) =>
       Stream.fromChannel(
         Channel.fromTransform((_, scope) =>
-          Effect.sync(() => racing.race({ models, request, after: after.value, when }, scope))
+          Effect.sync(() => racing.race({ models, request, requestOf, after: after.value, isWanted }, scope))
         )
       )
   }

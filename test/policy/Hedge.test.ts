@@ -16,6 +16,7 @@ import {
   BudgetExceeded,
   CircuitOpen,
   ContentFiltered,
+  DeadlineExceeded,
   Disconnected,
   InvalidRequest,
   type LlmError,
@@ -27,6 +28,7 @@ import {
   Unsupported
 } from "effect-rill/LlmError"
 import type { LlmEvent } from "effect-rill/LlmEvent"
+import type { LlmRequest } from "effect-rill/LlmRequest"
 import * as LlmResponse from "effect-rill/LlmResponse"
 import * as Hedge from "effect-rill/policy/Hedge"
 import * as OpenAi from "effect-rill/provider/OpenAi"
@@ -100,6 +102,7 @@ const overloaded = new Overloaded({ message: "busy" })
 const reasons: Readonly<Record<string, Reason>> = {
   Authentication: new Authentication({ message: "no key" }),
   BudgetExceeded: new BudgetExceeded({ message: "spent" }),
+  "a deadline of its own": new DeadlineExceeded({ message: "late", which: "first-token" }),
   CircuitOpen: new CircuitOpen({ message: "open" }),
   Disconnected: new Disconnected({ message: "cut" }),
   NotFound: new NotFound({ message: "none" }),
@@ -299,7 +302,7 @@ describe("to speak", () => {
 })
 
 describe("failures before the first token", () => {
-  it.effect.each(Object.entries(reasons))("%s: the next is asked at once", ([tag, reason]) =>
+  it.effect.each(Object.entries(reasons))("%s: the next is asked at once", ([, reason]) =>
     Effect.gen(function* () {
       const { at, events, exit, states } = yield* run([
         [pause("1 second"), fail(reason)],
@@ -307,7 +310,7 @@ describe("failures before the first token", () => {
       ])
       expect(exit).toEqual(Exit.void)
       expect(tags(events)).toEqual(["Switched", "Started", "TextDelta", "Finished"])
-      expect(events[0]).toMatchObject({ from: "a/m", to: "b/m", error: { reason: { _tag: tag } } })
+      expect(events[0]).toMatchObject({ from: "a/m", to: "b/m", error: { reason: { _tag: reason._tag } } })
       expect(at[0]).toBe(6000)
       expect(states).toEqual(["failed", "completed"])
     })
@@ -315,7 +318,8 @@ describe("failures before the first token", () => {
 
   it.effect.each([
     new InvalidRequest({ message: "bad" }),
-    new ContentFiltered({ message: "no" })
+    new ContentFiltered({ message: "no" }),
+    new DeadlineExceeded({ message: "over", which: "total" })
   ] as ReadonlyArray<Reason>)("$_tag: no other is asked", (reason) =>
     Effect.gen(function* () {
       const { exit, states } = yield* run([[start(), fail(reason)], "B"])
@@ -326,10 +330,13 @@ describe("failures before the first token", () => {
 
   it.effect("which errors are worth another model is the caller's to say", () =>
     Effect.gen(function* () {
-      const when = (error: LlmError) => error.reason._tag === "InvalidRequest"
-      const invalid = yield* run([fail(new InvalidRequest({ message: "bad" })), "B"], { after: "2 seconds", when })
+      const isWanted = (error: LlmError) => error.reason._tag === "InvalidRequest"
+      const invalid = yield* run([fail(new InvalidRequest({ message: "bad" })), "B"], {
+        after: "2 seconds",
+        while: isWanted
+      })
       expect(textOf(invalid.events)).toBe("B")
-      const busy = yield* run([fail(overloaded), "B"], { after: "2 seconds", when })
+      const busy = yield* run([fail(overloaded), "B"], { after: "2 seconds", while: isWanted })
       expect([errorOf(busy.exit).reason._tag, busy.states]).toEqual(["Overloaded", ["failed"]])
     })
   )
@@ -776,6 +783,38 @@ describe("stopping", () => {
       yield* settle
       expect(fiber.pollUnsafe()).toBeDefined()
       expect(yield* states).toEqual(["stopped", "completed"])
+    })
+  )
+})
+
+describe("the request", () => {
+  const request: LlmRequest = { prompt, model: "x", extra: { own: 1 }, temperature: 0 }
+  const sent = Effect.fnUntraced(function* (options: Partial<Hedge.Options>, isSame: boolean) {
+    const slow = yield* ScriptedLlm.make(() => [pause("1 minute"), text("A")])
+    const quick = yield* ScriptedLlm.make(() => [pause("1 minute"), text("B")])
+    const { events } = Hedge.make([slow, isSame ? slow : quick], { after: 0, ...options })
+    const fiber = yield* Effect.forkChild(Stream.runDrain(events(request)))
+    yield* TestClock.adjust("1 day")
+    yield* Fiber.join(fiber)
+    return isSame ? yield* slow.requests : [...(yield* slow.requests), ...(yield* quick.requests)]
+  })
+
+  it.effect("is sent to another model without what belongs to the first", () =>
+    Effect.gen(function* () {
+      expect(yield* sent({}, false)).toEqual([request, { prompt, temperature: 0, model: undefined, extra: undefined }])
+    })
+  )
+
+  it.effect("is sent to the same model as it is", () =>
+    Effect.gen(function* () {
+      expect(yield* sent({}, true)).toEqual([request, request])
+    })
+  )
+
+  it.effect("is what the caller makes of it, for those after the first", () =>
+    Effect.gen(function* () {
+      const own = (request: LlmRequest, index: number) => ({ ...request, model: `m${index}` })
+      expect(yield* sent({ request: own }, false)).toEqual([request, { ...request, model: "m1" }])
     })
   )
 })

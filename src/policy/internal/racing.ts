@@ -28,7 +28,10 @@ export interface Options {
   readonly models: NonEmptyReadonlyArray<Llm["Service"]>
   readonly request: LlmRequest
   readonly after: Duration.Duration
-  readonly when: (error: LlmError) => boolean
+  /** The request as the model at this place is sent it. */
+  readonly requestOf: (request: LlmRequest, index: number) => LlmRequest
+  /** Whether another is asked after this error. */
+  readonly isWanted: (error: LlmError) => boolean
 }
 
 /** The pull of a stream: the race when it is pulled first, then the pull of the one who has won it. */
@@ -77,10 +80,10 @@ class Race {
 
   private ask(): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const { models, request } = this.options
+      const { models, request, requestOf } = this.options
       const runner = new Runner(this.runners.length)
       this.runners.push(runner)
-      return runner.start(models[runner.index]!, request, this.scope, this.news)
+      return runner.start(models[runner.index]!, requestOf(request, runner.index), this.scope, this.news)
     })
   }
 
@@ -136,14 +139,14 @@ class Race {
   }
 
   private fail(failing: ReadonlyArray<Runner>): Effect.Effect<Won, LlmError> {
-    const { when } = this.options
+    const { isWanted } = this.options
     let asking = 0
     for (const runner of failing) {
       const error = this.note(runner)
       if (error === undefined) continue
       // A defect, or an interruption from within: nothing that another model would do better.
       if (Cause.isCause(error)) return Effect.failCause(error)
-      if (when(error)) asking++
+      if (isWanted(error)) asking++
       else this.most = this.runners.length
     }
     const closed = Effect.forEach(failing, (runner) => runner.close(), { discard: true })
