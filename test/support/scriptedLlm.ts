@@ -13,7 +13,7 @@ export const finished: LlmEvent = { _tag: "Finished", reason: "stop", usage }
 
 export const llmError = (
   reason: Reason,
-  more: { readonly usage?: LlmUsage; readonly phase?: LlmError["phase"] } = {}
+  more: { readonly usage?: LlmUsage; readonly phase?: LlmError["phase"]; readonly emitted?: number } = {}
 ) => new LlmError({ reason, provider: "test", phase: "mid-output", emitted: 0, ...more })
 
 /** A stream of these arrays, one pull each, then of what `end` does. */

@@ -10,14 +10,14 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
-import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { isLlmError, type LlmError } from "../../LlmError.ts"
 import type { LlmEvent } from "../../LlmEvent.ts"
-import * as LlmRequest from "../../LlmRequest.ts"
+import type { LlmRequest } from "../../LlmRequest.ts"
 import * as LlmUsage from "../../LlmUsage.ts"
 import type { Callbacks, Run } from "../Callbacks.ts"
+import { isRefused, promptCharacters } from "./usageOf.ts"
 
 type Events = NonEmptyReadonlyArray<LlmEvent>
 
@@ -37,7 +37,7 @@ export const isSilent = <R>(callbacks: Callbacks<R>): boolean =>
 export const tap = <R, R2, R3>(
   events: Stream.Stream<LlmEvent, LlmError, R>,
   callbacks: Callbacks<R2>,
-  request: LlmRequest.LlmRequest | undefined,
+  request: LlmRequest | undefined,
   provide: Provide<R2, R3>
 ): Stream.Stream<LlmEvent, LlmError, R | R3> =>
   Stream.fromChannel(
@@ -89,7 +89,7 @@ class Tapping<R> {
   private readonly run: Run
   private readonly callbacks: Callbacks<R>
 
-  constructor(callbacks: Callbacks<R>, request: LlmRequest.LlmRequest | undefined) {
+  constructor(callbacks: Callbacks<R>, request: LlmRequest | undefined) {
     this.callbacks = callbacks
     this.run = { request }
   }
@@ -176,9 +176,9 @@ class Tapping<R> {
   private usageAtEnd(error: LlmError | undefined): LlmUsage.LlmUsage {
     const known = this.usage ?? error?.usage
     if (known !== undefined) return known
-    // Who refuses a request does not bill for it.
-    const refused = error !== undefined && (error.phase === "request" || error.phase === "headers")
-    const input = refused ? 0 : promptCharacters(this.run.request)
+    const { request } = this.run
+    const refused = error !== undefined && isRefused(error)
+    const input = refused ? 0 : request && promptCharacters(request)
     const { inputTokens, ...told } = LlmUsage.estimate({
       input: input ?? 0,
       output: this.text,
@@ -191,9 +191,3 @@ class Tapping<R> {
 const isOurs = (cause: Cause.Cause<unknown>): cause is Cause.Cause<LlmError> =>
   cause.reasons.some(Cause.isFailReason) &&
   cause.reasons.every((reason) => !Cause.isFailReason(reason) || isLlmError(reason.error))
-
-const promptCharacters = (request: LlmRequest.LlmRequest | undefined): number | undefined => {
-  if (request === undefined) return undefined
-  const messages = LlmRequest.messages(request)
-  return Result.isSuccess(messages) ? LlmRequest.countCharacters(messages.success) : 0
-}
