@@ -1,0 +1,77 @@
+/**
+ * What stands between a stream and the response that it is written to.
+ *
+ * The stream is run by a fiber of its own, so that its reader can do something else while it waits, such as
+ * write a heartbeat, without touching the pull. Nothing is pulled before the reader asks, and nothing is
+ * kept but the one array that it asked for.
+ *
+ * @internal
+ */
+import type { NonEmptyReadonlyArray } from "effect/Array"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import * as Latch from "effect/Latch"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+
+type Told<A, E> =
+  | { readonly _tag: "Elements"; readonly elements: NonEmptyReadonlyArray<A> }
+  | { readonly _tag: "Ended"; readonly exit: Exit.Exit<void, E> }
+
+export class Handoff<in out A, in out E> {
+  private readonly asked = Latch.makeUnsafe(false)
+  private told: Told<A, E> | undefined
+  private waiting: (() => void) | undefined
+
+  /** Asks for the next array, unless it was asked for before. */
+  ask(): void {
+    if (this.told === undefined) this.asked.openUnsafe()
+  }
+
+  /** Waits until there is something to take, or the reader is woken. */
+  readonly ready: Effect.Effect<void> = Effect.callback((resume) => {
+    if (this.told !== undefined) return resume(Effect.void)
+    this.waiting = () => resume(Effect.void)
+    return Effect.sync(() => {
+      this.waiting = undefined
+    })
+  })
+
+  /** Whether the reader waits. */
+  get isAwaited(): boolean {
+    return this.waiting !== undefined
+  }
+
+  /** What there is to take. The end stays. */
+  take(): Told<A, E> | undefined {
+    const { told } = this
+    if (told?._tag === "Elements") this.told = undefined
+    return told
+  }
+
+  wake(): void {
+    const { waiting } = this
+    this.waiting = undefined
+    waiting?.()
+  }
+
+  /** Runs the stream until its end, or until the scope closes. */
+  run<R>(stream: Stream.Stream<A, E, R>): Effect.Effect<void, never, R | Scope.Scope> {
+    const consume = Stream.runForEachArray(stream, (elements) => {
+      this.asked.closeUnsafe()
+      this.tell({ _tag: "Elements", elements })
+      return this.asked.await
+    })
+    return Effect.andThen(this.asked.await, consume).pipe(
+      Effect.onExit((exit) => Effect.sync(() => this.tell({ _tag: "Ended", exit }))),
+      Effect.exit,
+      Effect.forkScoped,
+      Effect.asVoid
+    )
+  }
+
+  private tell(told: Told<A, E>): void {
+    this.told = told
+    this.wake()
+  }
+}
