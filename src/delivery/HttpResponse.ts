@@ -120,7 +120,8 @@ export const make = <A extends Element, R>(
  * The response as a web `Response`, with a scope of its own: for Hono, Next, workers.
  *
  * The answer is interrupted when the body is cancelled or, whether or not somebody reads it, when `signal`
- * aborts: give it the request's. A body that is neither read, cancelled nor aborted keeps its answer open.
+ * aborts: give it the request's. An abort before there is a response interrupts this effect. A body that is neither
+ * read, cancelled nor aborted keeps its answer open.
  *
  * @category converting
  * @since 0.1.0
@@ -132,7 +133,7 @@ export const toWeb = <E, R>(
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
-      const made = yield* restore(Scope.provide(response, scope)).pipe(
+      const made = yield* restore(untilAborted(Scope.provide(response, scope), options.signal)).pipe(
         Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
       )
       const { body } = made
@@ -152,6 +153,23 @@ export const toWeb = <E, R>(
       )
     })
   )
+
+/** Interrupts when the signal aborts. */
+const untilAborted = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  signal: AbortSignal | undefined
+): Effect.Effect<A, E, R> =>
+  signal === undefined
+    ? effect
+    : Effect.raceFirst(
+        effect,
+        Effect.callback<never>((resume) => {
+          const abort = () => resume(Effect.interrupt)
+          if (signal.aborted) return abort()
+          signal.addEventListener("abort", abort, { once: true })
+          return Effect.sync(() => signal.removeEventListener("abort", abort))
+        })
+      )
 
 /** Against caches, and proxies that would keep the answer until it is whole (nginx) or compress it. */
 const streaming = {
