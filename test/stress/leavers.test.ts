@@ -105,8 +105,11 @@ const kill = async (app: HttpApp.HttpApp, leaving: Leaving, chance: Dice): Promi
     const beats = 1 + chance.below(4)
     await HttpApp.until("heartbeats", () => seen.split("\n:\n").length > beats)
   }
-  if (chance.below(2) === 0) socket.destroy()
-  else socket.resetAndDestroy()
+  // A FIN and no more reading, a reset, or a FIN by one that would go on reading.
+  const how = chance.below(3)
+  if (how === 0) socket.destroy()
+  else if (how === 1) socket.resetAndDestroy()
+  else socket.resume().end()
 }
 
 it.each([

@@ -47,11 +47,11 @@ export const start = async (
   }
 }
 
-/** Asks for a moment for at most 5 s. Real sockets know no other clock. */
-export const until = async (what: string, isSo: () => boolean | Promise<boolean>): Promise<void> => {
-  const giveUp = performance.now() + 5000
-  while (!(await isSo())) {
-    if (performance.now() > giveUp) throw new Error(`not within 5 s: ${what}`)
+/** Waits until something is so, 5 s at most. Real sockets know no other clock. */
+export const until = async (what: string, isSo: () => boolean, seconds = 5): Promise<void> => {
+  const giveUp = performance.now() + seconds * 1000
+  while (!isSo()) {
+    if (performance.now() > giveUp) throw new Error(`not within ${seconds} s: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }

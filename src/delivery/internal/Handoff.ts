@@ -5,12 +5,14 @@
  * write a heartbeat, without touching the pull. Nothing is pulled before the reader asks, and nothing is
  * kept but the one array that it asked for.
  *
+ * Each resumes the other where it stands, without a turn of the scheduler: what is there at once is handed over
+ * at once.
+ *
  * @internal
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
-import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 
@@ -19,13 +21,18 @@ type Told<A, E> =
   | { readonly _tag: "Ended"; readonly exit: Exit.Exit<void, E> }
 
 export class Handoff<in out A, in out E> {
-  private readonly asked = Latch.makeUnsafe(false)
+  private asked = false
+  private parked: (() => void) | undefined
   private told: Told<A, E> | undefined
   private waiting: (() => void) | undefined
 
   /** Asks for the next array, unless it was asked for before. */
   ask(): void {
-    if (this.told === undefined) this.asked.openUnsafe()
+    if (this.told !== undefined) return
+    this.asked = true
+    const { parked } = this
+    this.parked = undefined
+    parked?.()
   }
 
   /** Waits until there is something to take, or the reader is woken. */
@@ -58,17 +65,25 @@ export class Handoff<in out A, in out E> {
   /** Runs the stream until its end, or until the scope closes. */
   run<R>(stream: Stream.Stream<A, E, R>): Effect.Effect<void, never, R | Scope.Scope> {
     const consume = Stream.runForEachArray(stream, (elements) => {
-      this.asked.closeUnsafe()
+      this.asked = false
       this.tell({ _tag: "Elements", elements })
-      return this.asked.await
+      return this.untilAsked
     })
-    return Effect.andThen(this.asked.await, consume).pipe(
+    return Effect.andThen(this.untilAsked, consume).pipe(
       Effect.onExit((exit) => Effect.sync(() => this.tell({ _tag: "Ended", exit }))),
       Effect.exit,
       Effect.forkScoped,
       Effect.asVoid
     )
   }
+
+  private readonly untilAsked: Effect.Effect<void> = Effect.callback((resume) => {
+    if (this.asked) return resume(Effect.void)
+    this.parked = () => resume(Effect.void)
+    return Effect.sync(() => {
+      this.parked = undefined
+    })
+  })
 
   private tell(told: Told<A, E>): void {
     this.told = told
