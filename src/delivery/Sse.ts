@@ -2,12 +2,12 @@
  * Answers as server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html).
  *
  * ```ts
- * HttpRouter.add("POST", "/chat", (request) =>
- *   Effect.map(request.text, (prompt) => Sse.response(Llm.stream(prompt), { format: Sse.text })))
+ * HttpRouter.add("GET", "/story", Sse.response(Llm.stream("Tell me a story"), { format: Sse.text }))
  * ```
  *
- * A browser's `EventSource` asks again whenever a body ends: let it `close()` at the event `done` or `error`, or it
- * asks the model anew.
+ * A browser's `EventSource` asks again when a body ends, and when it breaks off: let it `close()` at the events `done` and
+ * `error`, or it asks the model anew. What it sends again has the header `last-event-id`; an answer with 204 tells
+ * it to stop.
  *
  * @since 0.1.0
  */

@@ -7,6 +7,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as HttpEffect from "effect/http/HttpEffect"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import * as Logger from "effect/Logger"
 import * as Scope from "effect/Scope"
@@ -20,6 +21,7 @@ import * as PlainText from "effect-rill/delivery/PlainText"
 import * as Sse from "effect-rill/delivery/Sse"
 import { Disconnected, LlmError, Overloaded, RateLimited } from "effect-rill/LlmError"
 import type { LlmEvent } from "effect-rill/LlmEvent"
+import * as HttpApp from "../support/HttpApp.ts"
 import { llmError, token, usage } from "../support/scriptedLlm.ts"
 
 const limited = new LlmError({
@@ -537,6 +539,24 @@ describe("toWeb", () => {
       yield* settle
       yield* Fiber.interrupt(making)
       expect(model.state).toMatchObject({ opened: 1, closed: 1 })
+    })
+  )
+
+  it.effect("is not needed where effect makes the Response of a handler", () =>
+    Effect.gen(function* () {
+      const abort = new AbortController()
+      const model = yield* source
+      const handler = HttpEffect.toWebHandler(Sse.response(Stream.concat(Stream.make(token("a")), model.stream), json))
+      const request = new Request("http://localhost/", { signal: abort.signal })
+      const response = yield* Effect.promise(() => handler(request))
+      const reader = response.body!.getReader()
+      const first = yield* Effect.promise(() => reader.read())
+      expect(new TextDecoder().decode(first.value)).toContain('"a"')
+      const next = reader.read().catch(() => undefined)
+      yield* Effect.promise(() => HttpApp.until("the model is asked", () => model.state.opened === 1))
+      abort.abort()
+      yield* Effect.promise(() => next)
+      yield* Effect.promise(() => HttpApp.until("the model is closed", () => model.state.closed === 1))
     })
   )
 
