@@ -197,6 +197,31 @@ describe("the beginning", () => {
     })
   )
 
+  it.effect("loses nothing of what comes in the very moment in which it is awaited no longer", () =>
+    Effect.gen(function* () {
+      const tokens = Stream.make("b", "c").pipe(Stream.rechunk(1))
+      for (const sleep of [
+        Effect.sleep("10 seconds"),
+        Effect.andThen(Effect.sleep("4 seconds"), Effect.sleep("6 seconds"))
+      ]) {
+        for (const turns of [0, 1, 2, 3]) {
+          const late = Effect.andThen(
+            sleep,
+            Effect.forEach(Array.from({ length: turns }), () => Effect.yieldNow)
+          )
+          const answer = Stream.concat(Stream.fromEffect(Effect.as(late, "a")), tokens)
+          const making = yield* Effect.forkScoped(Sse.response(answer, { ...text, id: false }))
+          yield* settle
+          yield* TestClock.adjust("4 seconds")
+          yield* TestClock.adjust("6 seconds")
+          yield* settle
+          const body = yield* read(yield* Fiber.join(making))
+          expect(body).toBe("data: a\n\ndata: b\n\ndata: c\n\nevent: done\ndata: [DONE]\n\n")
+        }
+      }
+    })
+  )
+
   it.effect("without anything to say is a comment, or for other wires an empty piece, so that the head is sent", () =>
     Effect.gen(function* () {
       for (const [make, first] of [
@@ -530,8 +555,8 @@ describe("toWeb", () => {
   it.effect("closes at once where there is no stream to write, or the making is interrupted", () =>
     Effect.gen(function* () {
       let closed = 0
-      const failing = Stream.fail(limited).pipe(Stream.ensuring(Effect.sync(() => void closed++)))
-      const response = yield* HttpResponse.toWeb(Sse.response(failing, json))
+      const own = Effect.addFinalizer(() => Effect.sync(() => void closed++))
+      const response = yield* HttpResponse.toWeb(Effect.andThen(own, Sse.response(Stream.fail(limited), json)))
       expect([response.status, closed]).toEqual([429, 1])
       expect(yield* Effect.promise(() => response.json())).toEqual({ error: EventJson.failure(limited) })
       const model = yield* source

@@ -435,6 +435,15 @@ describe("uiMessages", () => {
     ])
   })
 
+  it("says that the token limit cut an agent's last step", () => {
+    const cut = [
+      { _tag: "StepStarted", step: 1 },
+      { _tag: "StepFinished", step: 1, outcome: "answered", reason: "length", usage, state: Prompt.make([]) },
+      { _tag: "Final", content: "", usage, steps: 1 }
+    ] as const
+    expect(said(cut).at(-1)).toEqual({ type: "finish", finishReason: "length" })
+  })
+
   it("takes back what was said when the answer begins anew", () => {
     const error = llmError(new Overloaded({ message: "full" }))
     expect(

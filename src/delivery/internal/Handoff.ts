@@ -2,8 +2,8 @@
  * What stands between a stream and the response that it is written to.
  *
  * The stream is run by a fiber of its own, so that its reader can do something else while it waits, such as
- * write a heartbeat, without touching the pull. Nothing is pulled before the reader asks, and nothing is
- * kept but the one array that it asked for.
+ * write a heartbeat, without touching the pull. Nothing but the first array is pulled before the reader asks,
+ * and nothing is kept but the one array that it asked for.
  *
  * Each resumes the other where it stands, without a turn of the scheduler: what is there at once is handed over
  * at once.
@@ -49,10 +49,10 @@ export class Handoff<in out A, in out E> {
     return this.waiting !== undefined
   }
 
-  /** What there is to take. The end stays. */
+  /** What there is to take. */
   take(): Told<A, E> | undefined {
     const { told } = this
-    if (told?._tag === "Elements") this.told = undefined
+    this.told = undefined
     return told
   }
 
@@ -64,12 +64,11 @@ export class Handoff<in out A, in out E> {
 
   /** Runs the stream until its end, or until the scope closes. */
   run<R>(stream: Stream.Stream<A, E, R>): Effect.Effect<void, never, R | Scope.Scope> {
-    const consume = Stream.runForEachArray(stream, (elements) => {
+    return Stream.runForEachArray(stream, (elements) => {
       this.asked = false
       this.tell({ _tag: "Elements", elements })
       return this.untilAsked
-    })
-    return Effect.andThen(this.untilAsked, consume).pipe(
+    }).pipe(
       Effect.onExit((exit) => Effect.sync(() => this.tell({ _tag: "Ended", exit }))),
       Effect.exit,
       Effect.forkScoped,

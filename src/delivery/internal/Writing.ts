@@ -104,7 +104,7 @@ export class Writing<A extends Element> {
     const told = this.source.take()
     if (told === undefined) return false
     if (told._tag === "Ended") {
-      this.ended ??= told.exit
+      this.ended = told.exit
       return true
     }
     this.text += this.writer.write(told.elements)
