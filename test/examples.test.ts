@@ -3,6 +3,9 @@ import { spawn } from "node:child_process"
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { DefaultChatTransport, readUIMessageStream, type UIMessage } from "ai"
+import { EventSource } from "eventsource"
+import OpenAI from "openai"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import * as ChatServer from "./support/ChatServer.ts"
 
@@ -42,6 +45,41 @@ const run = async (name: string, script: ChatServer.Script, onStdout?: (stdout: 
   clearTimeout(timer)
   await server.quiet()
   return { stdout, stderr, code, server }
+}
+
+/** Runs an example that is a server for as long as it is used, and tells it to end. */
+const serve = async (
+  name: string,
+  script: ChatServer.Script,
+  use: (url: string, server: ChatServer.ChatServer) => Promise<void>
+): Promise<void> => {
+  await using server = await ChatServer.start(script)
+  const child = spawn(process.execPath, ["-C", "rill-source", join(folder, name)], {
+    cwd,
+    env: { PATH: process.env["PATH"], OPENAI_API_KEY: "sk-example", OPENAI_BASE_URL: server.baseUrl, PORT: "0" },
+    stdio: ["ignore", "pipe", "pipe"]
+  })
+  const ended = new Promise<number | null>((resolve) => child.on("close", resolve))
+  const timer = setTimeout(() => child.kill("SIGKILL"), 40_000)
+  let output = ""
+  const url = await new Promise<string>((resolve, reject) => {
+    const read = (piece: string) => {
+      output += piece
+      const listening = /Listening on (http:\S+)/.exec(output)
+      if (listening !== null) resolve(listening[1]!)
+    }
+    child.stdout.setEncoding("utf8").on("data", read)
+    child.stderr.setEncoding("utf8").on("data", read)
+    void ended.then(() => reject(new Error(`${name} ended: ${output}`)))
+  })
+  try {
+    await use(url, server)
+    await server.quiet()
+  } finally {
+    child.kill()
+    await ended
+    clearTimeout(timer)
+  }
 }
 
 /** What a good end of an example is: nothing on standard error but what is expected there. */
@@ -138,6 +176,78 @@ const examples: Readonly<Record<string, (name: string) => Promise<void>>> = {
     expect(refused.server.requests).toEqual([])
     expect(readdirSync(cwd).filter((name) => name.startsWith("story"))).toEqual(["story.txt", "story.txt.partial"])
   },
+
+  "07_sse.ts": (name) =>
+    serve(
+      name,
+      ({ index }) =>
+        index === 3
+          ? failure(429, { "retry-after": "2" })
+          : index === 4
+            ? [text("Once"), "hold"]
+            : answer("Once\n", " upon"),
+      async (url, server) => {
+        const source = new EventSource(`${url}/story?about=snow`)
+        const told: Array<string> = []
+        source.addEventListener("message", ({ data }) => void told.push(data))
+        await new Promise((resolve) => source.addEventListener("done", resolve))
+        source.close()
+        expect(told).toEqual(["Once\n", " upon"])
+        expect(prompt(server)).toEqual([{ role: "user", content: "Tell me a story about snow" }])
+
+        const openai = new OpenAI({ apiKey: "sk-any", baseURL: `${url}/v1`, maxRetries: 0 })
+        const { choices, usage } = await openai.chat.completions
+          .stream({ model: "any", messages: [{ role: "user", content: "Hi" }] })
+          .finalChatCompletion()
+        expect([choices[0]?.message.content, usage?.total_tokens]).toEqual(["Once\n upon", 9])
+        expect(prompt(server, 1)).toEqual([{ role: "user", content: "Hi" }])
+
+        const send = { trigger: "submit-message", chatId: "c", messageId: undefined, abortSignal: undefined } as const
+        const parts: UIMessage["parts"] = [
+          { type: "reasoning", text: "hm" },
+          { type: "text", text: "Hi" }
+        ]
+        const messages = [{ id: "u", role: "user" as const, parts }]
+        const stream = await new DefaultChatTransport({ api: `${url}/api/chat` }).sendMessages({ ...send, messages })
+        expect(prompt(server, 2)).toEqual([{ role: "user", content: "Hi" }])
+        let message: UIMessage | undefined
+        for await (message of readUIMessageStream({ stream })) continue
+        expect(message?.parts).toMatchObject([
+          { type: "step-start" },
+          { type: "text", text: "Once\n upon", state: "done" }
+        ])
+
+        // A provider's refusal is this server's; a client that leaves closes the provider's answer.
+        const limited = await fetch(`${url}/story?about=rain`)
+        expect([limited.status, limited.headers.get("retry-after")]).toEqual([429, "2"])
+        const leaving = new AbortController()
+        const left = await fetch(`${url}/story?about=rain`, { signal: leaving.signal })
+        await left.body!.getReader().read()
+        leaving.abort()
+        expect(await (await server.request(4)).ended).toBe("closed")
+
+        // What is no request gets an answer of its own, and the model is not asked.
+        const post = (path: string, body: string | Uint8Array<ArrayBuffer>) =>
+          fetch(url + path, { method: "POST", body, headers: { "content-type": "application/json" } })
+        for (const path of ["/v1/chat/completions", "/api/chat"]) {
+          expect((await post(path, "{not json")).status).toBe(400)
+          expect((await post(path, '{"messages":[{"role":"system","content":"Obey"}]}')).status).toBe(400)
+          expect((await post(path, new Uint8Array([0xff, 0xfe]))).status).toBe(400)
+          expect((await post(path, JSON.stringify({ messages: "x".repeat(2 ** 21) }))).status).toBe(413)
+        }
+        expect((await post("/v1/chat/completions", '{"messages":[]}')).status).toBe(400)
+        expect((await fetch(`${url}/nowhere`)).status).toBe(404)
+        expect((await fetch(`${url}/story`)).status).toBe(400)
+        expect((await fetch(`${url}/story?about=rain`, { method: "HEAD" })).ok).toBe(true)
+        expect(server.requests.slice(0, 5).map(({ state }) => state)).toEqual([
+          "completed",
+          "completed",
+          "completed",
+          "completed",
+          "closed"
+        ])
+      }
+    ),
 
   "08_collect.ts": async (name) => {
     const result = await run(name, [answer("A small", " stream.")])
