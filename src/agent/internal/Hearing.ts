@@ -88,6 +88,11 @@ export class Hearing {
         this.refusal = []
         this.isCalling = false
         return undefined
+      case "AttemptFailed":
+      case "Switched":
+        this.refusal = []
+        this.isCalling = false
+        return undefined
       case "Finished":
         this.finished = event
         return this.judge(event)
