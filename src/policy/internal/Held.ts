@@ -20,6 +20,8 @@ export class Held {
   /** What the failed attempts used. */
   readonly spent: Array<LlmUsage.LlmUsage> = []
   private pieces: Array<string> = []
+  /** Failures that a policy below has told of in the running attempt. */
+  private failures = 0
   private seam: Seam | undefined
   /** The text that the running attempt goes on from, and what cuts its repetition. */
   private base: { readonly text: string; readonly seam: () => Seam } | undefined
@@ -44,6 +46,7 @@ export class Held {
 
   /** All of it is void. */
   clear(): void {
+    this.failures = 0
     this.emitted = 0
     this.hasOutput = false
     this.isWhole = false
@@ -84,8 +87,12 @@ export class Held {
       case "Restarted": {
         // A policy below began its part of the answer anew: it knows nothing of what this part goes on from.
         const { base } = this
+        if (base === undefined) break
+        if (this.emitted === base.text.length) {
+          this.pass({ _tag: "AttemptFailed", attempt: this.failures + 1, error: event.error }, out)
+          return this.goOn(base.seam)
+        }
         this.pass(event, out)
-        if (base === undefined) return
         this.pass({ _tag: "TextDelta", text: base.text }, out)
         return this.goOn(base.seam)
       }
@@ -146,8 +153,10 @@ export class Held {
       case "Restarted":
         this.clear()
         break
-      case "Started":
       case "AttemptFailed":
+        this.failures++
+        break
+      case "Started":
       case "Switched":
         break
     }

@@ -95,22 +95,27 @@ export class Seam {
 const candidates = (before: string, ask: Ask, unsent: number) => {
   const raw: Array<number> = []
   const after: Array<number> = []
+  // The white space at the beginning need not be part of a repetition.
+  const first = before.length - before.trimStart().length
   let letters = 0
   const add = (place: number): void => {
     const length = before.length - place
     const isLong = length >= long && letters >= enoughLetters
-    const isAll = place === 0 && (ask === "message" || letters >= enoughLetters)
+    const isAll = (place === 0 || place === first) && (ask === "message" || letters >= enoughLetters)
     const isWords = ask === "message" && letters >= enoughLetters && beginsWord(before, place)
     if (isLong || isAll || isWords || length <= unsent) raw.push(place)
     if ((isLong || isAll) && !isSpace(before[place]!)) after.push(place)
   }
-  for (let place = before.length - 1; place >= 0 && place >= before.length - window; place--) {
+  const nearest = Math.max(0, before.length - window)
+  for (let place = before.length - 1; place >= nearest; place--) {
     if (letter.test(before[place]!)) letters++
     add(place)
   }
-  if (before.length > window) {
-    letters = enoughLetters
-    add(0)
+  for (const place of first === 0 ? [0] : [0, first]) {
+    if (place < nearest) {
+      letters = enoughLetters
+      add(place)
+    }
   }
   return { raw, after }
 }

@@ -116,11 +116,11 @@ class Attempts {
       const { held, plan } = this
       if (plan.afterOutput === "continue" && held.emitted > 0) {
         if (!goingOn.mayGoOn(next.request)) return this.fail(error)
-        return this.wait(error, next, false, () => {
-          const going = goingOn.from(held.text(), next.request, plan.prefill ?? next.llm.prefill)
+        const going = goingOn.from(held.text(), next.request, plan.prefill ?? next.llm.prefill)
+        if (going !== undefined) {
           held.goOn(going.seam)
-          return this.open({ llm: next.llm, request: going.request })
-        })
+          return this.wait(error, next, false, () => this.open({ llm: next.llm, request: going.request }))
+        }
       }
       const isVoid = held.hasOutput
       held.clear()
