@@ -125,10 +125,10 @@ const plan = (llms: NonEmptyReadonlyArray<Llm["Service"]>, request: LlmRequest, 
       Effect.sync(() => {
         const llm = llms[index + 1]
         if (llm === undefined || !isWanted(error)) return undefined
-        const from = index === 0 && request.model !== undefined ? asked(error) : nameOf(llms, index, error)
+        const from = failedName(llms[index], error)
         index++
         failed.push(...(error.failedBefore ?? []), `${from}: ${error.reason._tag}`)
-        const switched = { _tag: "Switched", from, to: nameOf(llms, index), error } as const
+        const switched = { _tag: "Switched", from, to: llm.name ?? `model ${index + 1}`, error } as const
         return {
           llm,
           request: requestOf(request, index),
@@ -139,7 +139,6 @@ const plan = (llms: NonEmptyReadonlyArray<Llm["Service"]>, request: LlmRequest, 
   }
 }
 
-const nameOf = (llms: ReadonlyArray<Llm["Service"]>, index: number, error?: LlmError): string =>
-  llms[index]?.name ?? (error === undefined ? `model ${index + 1}` : asked(error))
-
-const asked = ({ model, provider }: LlmError): string => (model === undefined ? provider : `${provider}/${model}`)
+/** The model that was asked, which a request, or a policy below, may have chosen. */
+const failedName = (llm: Llm["Service"] | undefined, { model, provider }: LlmError): string =>
+  model === undefined ? (llm?.name ?? provider) : `${provider}/${model}`
