@@ -54,10 +54,9 @@ export interface Plan {
   readonly last: (error: LlmError) => LlmError
 }
 
+/** The scope is the reader's own: the finalizer of a bracket, asked for at every pull, costs as much as all the rest. */
 export const run = (plan: Effect.Effect<Plan>): Stream.Stream<LlmEvent, LlmError> =>
-  Stream.fromChannel(
-    Channel.fromTransformBracket((_, __, scope) => Effect.map(plan, (plan) => new Attempts(plan, scope).pull))
-  )
+  Stream.fromChannel(Channel.fromTransform((_, scope) => Effect.map(plan, (plan) => new Attempts(plan, scope).pull)))
 
 type Step = Pull.Pull<Events, LlmError>
 
@@ -86,7 +85,9 @@ class Attempts {
           return left === undefined ? this.next : Effect.succeed(left)
         },
         onFailure: (cause: Cause.Cause<LlmError | Cause.Done>): Step =>
-          Pull.isDoneCause(cause) ? this.end() : this.failed(cause as Cause.Cause<LlmError>, scope)
+          Pull.isDoneCause(cause)
+            ? Effect.andThen(Scope.close(scope, Exit.void), this.end())
+            : this.failed(cause as Cause.Cause<LlmError>, scope)
       })
       return yield* this.next
     })
