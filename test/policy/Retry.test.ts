@@ -2,11 +2,13 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Prompt from "effect/ai/Prompt"
 import * as Toolkit from "effect/ai/Toolkit"
 import * as Cause from "effect/Cause"
+import * as Channel from "effect/Channel"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Pull from "effect/Pull"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
@@ -193,6 +195,15 @@ describe("Retry", () => {
         const { exit } = yield* run(dying)
         assert(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
         assert.deepStrictEqual(inShort((yield* run(llm)).events), ["Started", "Finished"])
+      })
+    )
+
+    it.effect("a defect beside the error is not lost", () =>
+      Effect.gen(function* () {
+        const broken = Stream.ensuring(Stream.fail(Scripted.llmError(overloaded)), Effect.die("boom"))
+        const { events, exit } = yield* run(Retry.attach({ events: () => broken }, now))
+        assert.deepStrictEqual(events, [])
+        assert(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
       })
     )
 
@@ -680,6 +691,19 @@ describe("Retry", () => {
           assert.strictEqual(count.open, 0)
         }
       })
+    )
+
+    it.effect("the end is the end: the connection does not wait for its reader's scope", () =>
+      Effect.gen(function* () {
+        const { count, service } = counted(yield* ScriptedLlm.make(["Once"]))
+        const stream = Retry.attach(service).events({ prompt: "Hi" })
+        const pull = yield* Channel.toPullScoped(Stream.toChannel(stream), yield* Effect.scope)
+        yield* pull
+        yield* pull
+        assert.strictEqual(count.open, 1)
+        yield* Pull.catchDone(pull, () => Effect.void)
+        assert.strictEqual(count.open, 0)
+      }).pipe(Effect.scoped)
     )
 
     it.effect("no wait is begun for who has gone", () =>

@@ -27,6 +27,8 @@ const cases: ReadonlyArray<
   ["the last words", fox, "brown fox jumps", " jumps", "brown fox jumps"],
   ["the last words, which are many", paragraphs, "Four five six seven eight nine", " nine", " nine"],
   ["a long end that begins in a word", fox, "he quick brown fox jumps", " jumps", " jumps"],
+  ["16 characters are long", "The quick brown fox", " quick brown fox jumps", " jumps", " jumps"],
+  ["15 are not", "The quick brown fox", "quick brown fox jumps", " jumps", "quick brown fox jumps"],
   ["a short end that begins in a word", "I like foxes", "oxes", "oxes", "oxes"],
   ["a word whose beginning was the end", "The hel", "hello", "lo", "hello"],
   ["a word of fewer than three letters", "It is", "is so", "is so", "is so"],
