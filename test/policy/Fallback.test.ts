@@ -112,6 +112,13 @@ describe("Fallback", () => {
       )
     }
 
+    it("`mayHelp` says so", () => {
+      for (const [reason, helps] of reasons) {
+        const error = new LlmError.LlmError({ reason, provider: "one", phase: "headers", emitted: 0 })
+        assert.strictEqual(Fallback.mayHelp(error), helps, reason._tag)
+      }
+    })
+
     it("each reason is decided", () => {
       const tags = new Set(reasons.map(([{ _tag }]) => _tag))
       assert.strictEqual(tags.size, LlmError.Reason.members.length)
@@ -303,6 +310,11 @@ describe("Fallback", () => {
           Fallback.make([yield* model("one", fail(overloaded)), yield* model("two", fail(disconnected))]),
           yield* model("three", fail(overloaded))
         ])
+        const last = Fallback.make([
+          yield* model("one", fail(overloaded)),
+          Fallback.make([yield* model("two", fail(disconnected)), yield* model("three", fail(overloaded))])
+        ])
+        assert.deepStrictEqual(errorOf(yield* collect(last)).failedBefore, ["one/m: Overloaded", "two/m: Disconnected"])
         assert.deepStrictEqual(errorOf(yield* collect(again)).failedBefore, [
           "one/m: Overloaded",
           "two/m: Disconnected"
