@@ -253,6 +253,19 @@ describe("Fallback", () => {
       })
     )
 
+    it.effect("one failure is counted once, though two events tell of it", () =>
+      Effect.gen(function* () {
+        const two = yield* model("two", [text("four"), pause("1 hour")])
+        const llm = Fallback.make([yield* model("one", cut), two], { afterOutput: "restart" })
+        const ends: Array<Callbacks.End> = []
+        const onEnd = (end: Callbacks.End) => Effect.sync(() => void ends.push(end))
+        const fiber = yield* Effect.forkChild(collect(Callbacks.attach(llm, { onEnd }), { prompt: "four" }))
+        yield* TestClock.adjust("1 second")
+        yield* Fiber.interrupt(fiber)
+        assert.deepStrictEqual(ends[0]?.usage, { source: "estimated", inputTokens: 11, outputTokens: 3 })
+      })
+    )
+
     it.effect("`continue`: the other goes on, in the way that it takes", () =>
       Effect.gen(function* () {
         const two = yield* model("two", [used(12, 1), text(" brown")])

@@ -813,6 +813,19 @@ describe("Retry", () => {
       })
     )
 
+    it.effect("an agent that stops a turn counts the failed attempts in", () =>
+      Effect.gen(function* () {
+        const agent = Agent.make({ toolkit: Toolkit.empty, strategy: "react" })
+        const stopped = [text("Final Answer: ok\nObservation: 1\n"), pause("1 hour")]
+        const failed = [used(10, 2), fail(new Truncated({ message }))]
+        const once = yield* agent.run("Hi").pipe(Effect.provide(provided([stopped], "fail")))
+        const twice = yield* agent.run("Hi").pipe(Effect.provide(provided([failed, stopped], "fail")))
+        assert.strictEqual(once.usage.source, "estimated")
+        assert.strictEqual(twice.usage.inputTokens! - once.usage.inputTokens!, 10)
+        assert.strictEqual(twice.usage.outputTokens! - once.usage.outputTokens!, 2)
+      })
+    )
+
     it.effect("callbacks are told of each try once", () =>
       Effect.gen(function* () {
         const log: Array<string> = []
