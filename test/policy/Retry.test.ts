@@ -200,10 +200,15 @@ describe("Retry", () => {
 
     it.effect("a defect beside the error is not lost", () =>
       Effect.gen(function* () {
-        const broken = Stream.ensuring(Stream.fail(Scripted.llmError(overloaded)), Effect.die("boom"))
-        const { events, exit } = yield* run(Retry.attach({ events: () => broken }, now))
-        assert.deepStrictEqual(events, [])
-        assert(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
+        const error = Scripted.llmError(overloaded)
+        for (const broken of [
+          Stream.ensuring(Stream.fail(error), Effect.die("boom")),
+          Stream.failCause(Cause.combine(Cause.fail(error), Cause.die("boom")))
+        ]) {
+          const { events, exit } = yield* run(Retry.attach({ events: () => broken }, now))
+          assert.deepStrictEqual(events, [])
+          assert(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
+        }
       })
     )
 
