@@ -174,31 +174,34 @@ describe("folding the events never yields text twice", () => {
     ["each its own", (r) => () => r.of(modes)]
   ]
   for (const [name, mode] of all) {
-    it.effect(`after output: ${name}`, () =>
-      Effect.gen(function* () {
-        const seen = { good: 0, bad: 0, restarted: 0, switched: 0, retried: 0, "gone on": 0 }
-        for (let seed = 1; seed <= 1000; seed++) {
-          const { events, isGood } = yield* Effect.tapDefect(check(seed, mode), (error) =>
-            Effect.sync(() => shown(seed)(error))
-          )
-          seen[isGood ? "good" : "bad"]++
-          const text = events.findIndex(({ _tag }) => _tag === "TextDelta")
-          for (const [at, { _tag }] of events.entries()) {
-            if (_tag === "Restarted") seen.restarted++
-            if (_tag === "Switched") seen.switched++
-            if (_tag === "AttemptFailed") seen.retried++
-            if (_tag === "AttemptFailed" && text !== -1 && text < at) seen["gone on"]++
+    it.effect(
+      `after output: ${name}`,
+      () =>
+        Effect.gen(function* () {
+          const seen = { good: 0, bad: 0, restarted: 0, switched: 0, retried: 0, "gone on": 0 }
+          for (let seed = 1; seed <= 1000; seed++) {
+            const { events, isGood } = yield* Effect.tapDefect(check(seed, mode), (error) =>
+              Effect.sync(() => shown(seed)(error))
+            )
+            seen[isGood ? "good" : "bad"]++
+            const text = events.findIndex(({ _tag }) => _tag === "TextDelta")
+            for (const [at, { _tag }] of events.entries()) {
+              if (_tag === "Restarted") seen.restarted++
+              if (_tag === "Switched") seen.switched++
+              if (_tag === "AttemptFailed") seen.retried++
+              if (_tag === "AttemptFailed" && text !== -1 && text < at) seen["gone on"]++
+            }
           }
-        }
-        // The runs have shown what there is to be seen.
-        expect(seen.good).toBeGreaterThan(150)
-        expect(seen.bad).toBeGreaterThan(50)
-        expect(seen.switched).toBeGreaterThan(100)
-        expect(seen.retried).toBeGreaterThan(100)
-        if (name === "fail") expect([seen.restarted, seen["gone on"]]).toEqual([0, 0])
-        if (name !== "fail") expect(seen.restarted).toBeGreaterThan(name === "continue" ? 10 : 50)
-        if (name === "continue") expect(seen["gone on"]).toBeGreaterThan(100)
-      })
+          // The runs have shown what there is to be seen.
+          expect(seen.good).toBeGreaterThan(150)
+          expect(seen.bad).toBeGreaterThan(50)
+          expect(seen.switched).toBeGreaterThan(100)
+          expect(seen.retried).toBeGreaterThan(100)
+          if (name === "fail") expect([seen.restarted, seen["gone on"]]).toEqual([0, 0])
+          if (name !== "fail") expect(seen.restarted).toBeGreaterThan(name === "continue" ? 10 : 50)
+          if (name === "continue") expect(seen["gone on"]).toBeGreaterThan(100)
+        }),
+      60_000
     )
   }
 })
