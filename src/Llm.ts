@@ -22,7 +22,8 @@ import type { LlmUsage } from "./LlmUsage.ts"
 import * as PartialJson from "./PartialJson.ts"
 
 /**
- * A language model: one function, from a request to the events of its turn.
+ * A language model: one function, from a request to the events of its turn. What else it tells of itself
+ * is optional, and for policies.
  *
  * The stream succeeds only if the provider said that the answer is complete; everything else is in
  * its error channel. It begins the request when it is run, closes the connection when it ends, fails
@@ -35,6 +36,13 @@ export class Llm extends Context.Service<
   Llm,
   {
     readonly events: (request: LlmRequest.LlmRequest) => Stream.Stream<LlmEvent, LlmError>
+    /** What policies that choose among models call this one, such as `"openai/gpt-4.1-mini"`. */
+    readonly name?: string | undefined
+    /**
+     * A request whose last message is the beginning of the answer, as this provider wants to be told that
+     * it is one; `undefined` where the model would begin a new answer, or refuse.
+     */
+    readonly prefill?: ((request: LlmRequest.LlmRequest) => LlmRequest.LlmRequest | undefined) | undefined
   }
 >()("effect-rill/Llm") {}
 
@@ -241,7 +249,10 @@ class Judge {
   see(event: LlmEvent): LlmError | undefined {
     if (event._tag === "TextDelta") this.emitted += event.text.length
     else if (event._tag === "Refusal") this.refusal.push(event.text)
-    else if (event._tag === "Restarted") this.refusal = []
+    else if (event._tag === "Restarted") {
+      this.refusal = []
+      this.emitted = 0
+    } else if (event._tag === "AttemptFailed" || event._tag === "Switched") this.refusal = []
     else if (event._tag === "Started") {
       this.provider = event.provider
       this.model = event.model
@@ -278,7 +289,8 @@ class Judge {
 /** For the views that deliver as it comes: what is delivered cannot be taken back. */
 class DeliveryJudge extends Judge {
   override see(event: LlmEvent): LlmError | undefined {
-    return super.see(event) ?? (event._tag === "Restarted" && this.emitted > 0 ? event.error : undefined)
+    if (event._tag === "Restarted" && this.emitted > 0) return event.error
+    return super.see(event)
   }
 }
 

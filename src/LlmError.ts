@@ -292,7 +292,9 @@ export class LlmError extends Schema.TaggedError<LlmError>()("LlmError", {
   /** How long the provider asks to wait before the next try. */
   retryAfter: Schema.optionalKey(Schema.Duration),
   /** What the provider said about retrying (`x-should-retry`), which wins over our own judgement. */
-  shouldRetry: Schema.optionalKey(Schema.Boolean)
+  shouldRetry: Schema.optionalKey(Schema.Boolean),
+  /** The models that had failed before this one, and why, such as `"openai/gpt-4.1-mini: RateLimited"`. */
+  failedBefore: Schema.optionalKey(Schema.Array(Schema.String))
 }) {
   /**
    * Whether the same request may succeed if sent again.
@@ -309,7 +311,8 @@ export class LlmError extends Schema.TaggedError<LlmError>()("LlmError", {
     const who = this.model === undefined ? this.provider : `${this.provider}/${this.model}`
     const wait = this.retryAfter === undefined ? "" : ` The provider asks to wait ${inSeconds(this.retryAfter)}.`
     const id = this.requestId === undefined ? "" : ` (request ${this.requestId})`
-    return `${who}: ${this.reason._tag}: ${this.reason.message}${wait}${id}`
+    const before = this.failedBefore === undefined ? "" : ` Failed before: ${this.failedBefore.join(", ")}.`
+    return `${who}: ${this.reason._tag}: ${this.reason.message}${wait}${id}${before}`
   }
 }
 

@@ -88,11 +88,18 @@ export const LlmEvent = Schema.TaggedUnion({
     usage: LlmUsage,
     metadata: Schema.optionalKey(Prompt.ProviderOptions)
   },
-  /** A policy gave up on an attempt and will try again. Nothing of that attempt had been delivered. */
+  /**
+   * An attempt failed, and a policy follows it with another: told before the wait between them. `attempt`
+   * counts from 1. The text so far stands, and the answer goes on from it. What came after the text is
+   * void: reasoning, a refusal, and tool calls that had begun, whose ids may come again.
+   */
   AttemptFailed: { attempt: Schema.Number, error: LlmError },
-  /** A policy begins the answer anew: what was delivered before is void. `error` is what caused it. */
+  /** An attempt failed, and a policy begins the answer anew: what was delivered is void. */
   Restarted: { error: LlmError },
-  /** A policy goes on with another model. */
+  /**
+   * The model `from` failed, and a policy goes on with the model `to`. What was delivered stands as after
+   * `AttemptFailed`, unless a `Restarted` comes directly before.
+   */
   Switched: { from: Schema.String, to: Schema.String, error: LlmError }
 })
 

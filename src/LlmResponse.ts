@@ -56,7 +56,8 @@ export interface LlmResponse {
 }
 
 /**
- * Folds the events of one turn. `Restarted` voids what came before it.
+ * Folds the events of one turn. `Restarted` voids what came before it; `AttemptFailed` and `Switched` void
+ * what came after the last text.
  *
  * Events of a turn that has not ended fold as well: the finish reason is then `"other"` and the
  * usage an estimate of what was delivered.
@@ -133,11 +134,17 @@ class Folding implements Fold {
         this.sources = []
         this.finished = undefined
         break
-      // ToolCalled repeats these whole; the policies' other events carry no answer.
-      case "ToolCallStarted":
-      case "ToolCallDelta":
       case "AttemptFailed":
       case "Switched":
+        // Reasoning that led to nothing would become one block with that of the next attempt, whose
+        // signature it has no part in.
+        while (this.blocks.length > 0 && this.blocks[this.blocks.length - 1]!.kind !== "text") this.blocks.pop()
+        this.refusal = []
+        this.finished = undefined
+        break
+      // ToolCalled repeats these whole.
+      case "ToolCallStarted":
+      case "ToolCallDelta":
         break
     }
   }

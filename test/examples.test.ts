@@ -269,6 +269,30 @@ const examples: Readonly<Record<string, (name: string) => Promise<void>>> = {
     expect([refused.stderr, refused.code]).toEqual(["Set OPENAI_API_KEY to your key\n", 1])
   },
 
+  "11_fallback_and_retry.ts": async (name) => {
+    const result = await run(name, [
+      failure(503, { "retry-after-ms": "20" }),
+      [text("Once upon"), "end"],
+      failure(401),
+      answer("Once upon", " a time")
+    ])
+    const told = [
+      "trying again after Overloaded",
+      "trying again after Truncated",
+      "openai/gpt-4.1-nano in place of openai/gpt-4.1-mini after Authentication",
+      ""
+    ]
+    ok(result, "Once upon a time", new RegExp(`^${told.join("\n")}$`))
+    expect(result.server.requests.map(({ body }) => body["model"])).toEqual([
+      ...Array.from({ length: 3 }, () => "gpt-4.1-mini"),
+      "gpt-4.1-nano"
+    ])
+    expect(JSON.stringify(prompt(result.server, 3))).toContain("Once upon")
+    const failed = await run(name, [failure(401)])
+    expect(failed.stdout).toContain("Failed before: openai/gpt-4.1-mini: Authentication")
+    expect(failed.code).toBe(1)
+  },
+
   "14_structured_output.ts": async (name) => {
     // Each piece is sent once the one before has been printed.
     const [first, second] = [gate(), gate()]

@@ -106,13 +106,13 @@ export interface Callbacks<out R = never> {
   /** A tool has run. Called by agents, which run tools; a model alone does not. */
   readonly onToolEnd?: ((result: ToolEnd, run: Run) => Effect.Effect<void, never, R>) | undefined
   /**
-   * A policy under these callbacks tries again: nothing had been delivered (`AttemptFailed`), or what
-   * had been is void (`Restarted`).
+   * A policy under these callbacks tries again: what had been delivered, if anything, stands
+   * (`AttemptFailed`), or is void (`Restarted`). Called when the attempt has failed, before any wait.
    */
   readonly onRetry?:
     | ((event: LlmEvent.Of<"AttemptFailed" | "Restarted">, run: Run) => Effect.Effect<void, never, R>)
     | undefined
-  /** A policy under these callbacks goes on with another model. */
+  /** A policy under these callbacks goes on with another model, after `onRetry` where it begins anew. */
   readonly onSwitch?: ((event: LlmEvent.Of<"Switched">, run: Run) => Effect.Effect<void, never, R>) | undefined
   /** The run is over and the connection closed. Called once for every run, however it ended. */
   readonly onEnd?: ((end: End, run: Run) => Effect.Effect<void, never, R>) | undefined

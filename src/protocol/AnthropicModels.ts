@@ -81,3 +81,13 @@ export const alwaysThinks = ({ family }: Model): boolean => family === "fable" |
  * @since 0.1.0
  */
 export const knowsXhigh = ({ version }: Model): boolean => version !== undefined && version >= 4.7
+
+/**
+ * Whether the model goes on from a last message of the assistant. Since 4.6 it refuses one, and so it does
+ * while it thinks: https://platform.claude.com/docs/en/about-claude/models/migration-guide. Models of others are not
+ * known to.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const takesPrefill = ({ version }: Model): boolean => version !== undefined && version < 4.6

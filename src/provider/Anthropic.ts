@@ -16,6 +16,7 @@ import * as Redacted from "effect/Redacted"
 import { Llm } from "../Llm.ts"
 import * as AnthropicMessages from "../protocol/AnthropicMessages.ts"
 import * as AnthropicMessagesSettings from "../protocol/AnthropicMessagesSettings.ts"
+import * as AnthropicModels from "../protocol/AnthropicModels.ts"
 import * as HttpProvider from "./HttpProvider.ts"
 
 /**
@@ -83,6 +84,13 @@ export const make = (options: Options): Effect.Effect<Llm["Service"], never, Htt
       "anthropic-version": version,
       "anthropic-beta": options.betas === undefined || options.betas.length === 0 ? undefined : options.betas.join(","),
       ...options.headers
+    },
+    prefill: (request) => {
+      const { extra, model, reasoning } = request
+      const isThinking = (reasoning !== undefined && reasoning !== "none") || extra?.["thinking"] !== undefined
+      return !isThinking && AnthropicModels.takesPrefill(AnthropicModels.parse(model ?? options.model))
+        ? request
+        : undefined
     }
   })
 }

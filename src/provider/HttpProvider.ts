@@ -47,6 +47,8 @@ export interface Options<in out S extends Progress> {
   readonly key: Key | undefined
   /** Sent with every request. Redacted ones are secrets: no error quotes them. */
   readonly headers: Readonly<Record<string, string | Redacted.Redacted | undefined>>
+  /** How the model is told to go on from a last message of its own, where it can: as in `Llm`. */
+  readonly prefill?: Llm["Service"]["prefill"]
   /** What to do where no connection could be made, such as to start the server. */
   readonly whenUnreachable?: string | undefined
 }
@@ -74,6 +76,8 @@ export const make = <S extends Progress>(
   options: Options<S>
 ): Effect.Effect<Llm["Service"], never, HttpClient.HttpClient> =>
   Effect.map(HttpClient.HttpClient, (client) => ({
+    name: `${options.provider}/${options.model}`,
+    prefill: options.prefill,
     events: (request) => Stream.unwrap(open(client, options, request))
   }))
 

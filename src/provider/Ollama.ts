@@ -81,6 +81,9 @@ export const make = (options: Options): Effect.Effect<Llm["Service"], never, Htt
     url: `${baseUrl}/api/chat`,
     key: options.apiKey && { header: "authorization", scheme: "Bearer ", value: options.apiKey },
     headers: { ...options.headers },
+    // Templates leave the last message open if it is the model's:
+    // https://github.com/ollama/ollama/blob/main/docs/template.mdx.
+    prefill: (request) => request,
     whenUnreachable: baseUrl === cloudBaseUrl ? undefined : "If Ollama does not run there, start it: `ollama serve`."
   })
 }

@@ -229,6 +229,7 @@ export const make = (turns: Script, options: Options = {}): Effect.Effect<Llm["S
         })
     })
     return {
+      name: options.model === undefined ? provider : `${provider}/${options.model}`,
       requests: Effect.sync(() => asked.map(({ request }) => request)),
       runs: Effect.sync(() => asked.map((run) => ({ ...run }))),
       remaining: Effect.sync(() => (typeof turns === "function" ? Infinity : Math.max(0, turns.length - asked.length))),

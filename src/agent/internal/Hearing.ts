@@ -8,6 +8,7 @@ import { ContentFiltered, LlmError, type Reason, Truncated } from "../../LlmErro
 import type { FinishReason, LlmEvent, Of } from "../../LlmEvent.ts"
 import * as LlmRequest from "../../LlmRequest.ts"
 import * as LlmUsage from "../../LlmUsage.ts"
+import { Spent } from "../../policy/internal/Spent.ts"
 import type { AgentEvent } from "../AgentEvent.ts"
 import type { Reading, Strategy, Turn } from "./Strategy.ts"
 
@@ -21,6 +22,9 @@ export class Hearing {
   private isTold = false
   private text = 0
   private reasoning = 0
+  private readonly spent = new Spent()
+  /** How much of the text and the reasoning is part of `spent`. */
+  private counted = { text: 0, reasoning: 0 }
   private readonly strategy: Strategy
   private readonly request: LlmRequest.LlmRequest
   private readonly step: number
@@ -57,14 +61,16 @@ export class Hearing {
   get usage(): LlmUsage.LlmUsage {
     if (this.finished !== undefined) return this.finished.usage
     const messages = Result.getOrElse(LlmRequest.messages(this.request), () => [])
-    return LlmUsage.estimate({
+    const estimate = LlmUsage.estimate({
       input: LlmRequest.countCharacters(messages),
-      output: this.text,
-      reasoning: this.reasoning
+      output: this.text - this.counted.text,
+      reasoning: this.reasoning - this.counted.reasoning
     })
+    return this.spent.and(estimate)
   }
 
   private see(event: LlmEvent): LlmError | undefined {
+    if (this.spent.see(event)) this.counted = { text: this.text, reasoning: this.reasoning }
     switch (event._tag) {
       case "TextDelta":
         this.text += event.text.length
@@ -85,6 +91,11 @@ export class Hearing {
         // What has been told cannot be taken back.
         if (this.isTold) return event.error
         this.reading = this.strategy.reading(this.step)
+        this.refusal = []
+        this.isCalling = false
+        return undefined
+      case "AttemptFailed":
+      case "Switched":
         this.refusal = []
         this.isCalling = false
         return undefined

@@ -18,6 +18,7 @@ import type { LlmRequest } from "../../LlmRequest.ts"
 import * as LlmUsage from "../../LlmUsage.ts"
 import type { Callbacks, Run } from "../Callbacks.ts"
 import { isRefused, promptCharacters } from "./usageOf.ts"
+import { Spent } from "./Spent.ts"
 
 type Events = NonEmptyReadonlyArray<LlmEvent>
 
@@ -86,6 +87,7 @@ class Tapping<R> {
   private usage: LlmUsage.LlmUsage | undefined
   private text = 0
   private reasoning = 0
+  private readonly spent = new Spent()
   private readonly run: Run
   private readonly callbacks: Callbacks<R>
 
@@ -128,10 +130,13 @@ class Tapping<R> {
         return undefined
       case "Restarted":
         this.mayBeRejected = true
+        this.countFailed(event)
         return callbacks.onRetry?.(event, run)
       case "AttemptFailed":
+        this.countFailed(event)
         return callbacks.onRetry?.(event, run)
       case "Switched":
+        this.countFailed(event)
         return callbacks.onSwitch?.(event, run)
       case "Finished":
         this.usage = event.usage
@@ -143,6 +148,13 @@ class Tapping<R> {
       case "Source":
         return undefined
     }
+  }
+
+  /** What a failed attempt tells to have used covers what was counted of it. */
+  private countFailed(event: LlmEvent): void {
+    if (!this.spent.see(event)) return
+    this.text = 0
+    this.reasoning = 0
   }
 
   /** Tells the end, the first time it is called. */
@@ -184,7 +196,7 @@ class Tapping<R> {
       output: this.text,
       reasoning: this.reasoning
     })
-    return input === undefined || inputTokens === undefined ? told : { ...told, inputTokens }
+    return this.spent.and(input === undefined || inputTokens === undefined ? told : { ...told, inputTokens })
   }
 }
 
