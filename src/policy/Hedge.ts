@@ -45,6 +45,8 @@ import * as Stream from "effect/Stream"
 import { Llm } from "../Llm.ts"
 import { InvalidRequest, LlmError } from "../LlmError.ts"
 import type { LlmRequest } from "../LlmRequest.ts"
+import * as Deadlines from "./Deadlines.ts"
+import * as Fallback from "./Fallback.ts"
 import * as racing from "./internal/racing.ts"
 
 /**
@@ -57,7 +59,7 @@ export interface Options {
   /** How late the first token may be before the next model is asked. Zero asks all of them at once. */
   readonly after: Duration.Input
   /**
-   * After which errors of a model that has not spoken the next one is asked. Default {@link mayHelp}.
+   * After which errors of a model that has not spoken the next one is asked. Default `Fallback.mayHelp`.
    * After others none is, but those that are being asked may still answer.
    */
   readonly while?: ((error: LlmError) => boolean) | undefined
@@ -67,19 +69,6 @@ export interface Options {
    */
   readonly request?: ((request: LlmRequest, index: number) => LlmRequest) | undefined
 }
-
-/**
- * Whether another model may do better after this error: after all but `InvalidRequest`, which is for the
- * caller to mend, `ContentFiltered`, since asking around for a model that does not refuse is nothing to do
- * unasked, and a `total` deadline, which is for all of them.
- *
- * @category guards
- * @since 0.1.0
- */
-export const mayHelp = ({ reason }: LlmError): boolean =>
-  reason._tag !== "InvalidRequest" &&
-  reason._tag !== "ContentFiltered" &&
-  !(reason._tag === "DeadlineExceeded" && reason.which === "total")
 
 /**
  * Makes one model of several, in the order in which they are asked. One model alone is that model.
@@ -93,7 +82,7 @@ export const mayHelp = ({ reason }: LlmError): boolean =>
  * @since 0.1.0
  */
 export const make = (models: NonEmptyReadonlyArray<Llm["Service"]>, options: Options): Llm["Service"] => {
-  const { while: isWanted = mayHelp } = options
+  const { while: isWanted = Fallback.mayHelp } = options
   const after = Duration.fromInput(options.after)
   const [first] = models
   if (first === undefined) return refusing("there is no model to ask. Give Hedge at least one.")
@@ -102,13 +91,16 @@ export const make = (models: NonEmptyReadonlyArray<Llm["Service"]>, options: Opt
   const requestOf = (request: LlmRequest, index: number): LlmRequest => {
     if (index === 0) return request
     if (options.request !== undefined) return options.request(request, index)
-    return models[index] === first ? request : { ...request, model: undefined, extra: undefined }
+    return models[index] === first ? request : Fallback.ownDefaults(request)
   }
   return {
+    ...(first.name === undefined ? undefined : { name: first.name }),
     events: (request) =>
-      Stream.fromChannel(
-        Channel.fromTransform((_, scope) =>
-          Effect.sync(() => racing.race({ models, request, requestOf, after: after.value, isWanted }, scope))
+      Deadlines.asOne(
+        Stream.fromChannel(
+          Channel.fromTransform((_, scope) =>
+            Effect.sync(() => racing.race({ models, request, requestOf, after: after.value, isWanted }, scope))
+          )
         )
       )
   }

@@ -9,9 +9,12 @@ import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import * as Llm from "effect-rill/Llm"
-import type { LlmError } from "effect-rill/LlmError"
+import { LlmError, Overloaded } from "effect-rill/LlmError"
 import type { LlmEvent } from "effect-rill/LlmEvent"
 import * as Deadlines from "effect-rill/policy/Deadlines"
+import * as Fallback from "effect-rill/policy/Fallback"
+import * as Hedge from "effect-rill/policy/Hedge"
+import * as Retry from "effect-rill/policy/Retry"
 import * as OpenAiChat from "effect-rill/protocol/OpenAiChat"
 import * as HttpProvider from "effect-rill/provider/HttpProvider"
 import * as FaultyWire from "effect-rill/testing/FaultyWire"
@@ -323,6 +326,37 @@ describe("several attempts", () => {
       const one = service(Deadlines.asOne(enforced(after("10 seconds", token("a"), finished)).events({ prompt: "Hi" })))
       const twice = Stream.concat(Llm.stream("Hi"), Llm.stream("Hi")).pipe(Deadlines.within({ total: "11 seconds" }))
       expect(yield* play(twice, one)).toBe("complete after 20 s")
+    })
+  )
+
+  it.effect("a retry, a fallback and a hedge keep it, and wait for nothing that would come too late", () =>
+    Effect.gen(function* () {
+      const overloaded = (retryAfter: Duration.Duration) =>
+        service(
+          Stream.fail(
+            new LlmError({
+              reason: new Overloaded({ message: "busy" }),
+              provider: "test",
+              phase: "headers",
+              emitted: 0,
+              retryAfter
+            })
+          )
+        )
+      const stalled = enforced(never)
+      const total = (duration: Duration.Input) => Llm.stream("Hi").pipe(Deadlines.within({ total: duration }))
+      const busy = Retry.attach(overloaded(Duration.seconds(10)))
+      expect(yield* play(total("15 seconds"), busy)).toBe("Overloaded after 10 s")
+      expect(yield* play(total("20 seconds"), busy)).toBe("Overloaded after 20 s")
+      expect(yield* play(total("5 seconds"), busy)).toBe("Overloaded after 0 s")
+      expect(yield* play(total("200 seconds"), Retry.attach(stalled))).toBe("total after 200 s")
+      expect(yield* play(total("200 seconds"), Fallback.make([stalled, stalled, stalled]))).toBe("total after 200 s")
+      expect(yield* play(total("50 seconds"), Hedge.make([stalled, stalled], { after: "20 seconds" }))).toBe(
+        "total after 50 s"
+      )
+      // Those inside of another have no time of their own.
+      const nested = Fallback.make([Retry.attach(stalled), Retry.attach(stalled)])
+      expect(yield* play(total("200 seconds"), nested)).toBe("total after 200 s")
     })
   )
 })

@@ -30,6 +30,7 @@ import {
 import type { LlmEvent } from "effect-rill/LlmEvent"
 import type { LlmRequest } from "effect-rill/LlmRequest"
 import * as LlmResponse from "effect-rill/LlmResponse"
+import * as Deadlines from "effect-rill/policy/Deadlines"
 import * as Hedge from "effect-rill/policy/Hedge"
 import * as OpenAi from "effect-rill/provider/OpenAi"
 import * as OpenAiChat from "effect-rill/testing/dialect/OpenAiChat"
@@ -66,6 +67,9 @@ const told = (stream: Stream.Stream<LlmEvent, LlmError>): Effect.Effect<Told> =>
     )
   })
 
+/** Pauses here are longer than any deadline. */
+const patient = Deadlines.within({ firstToken: "Infinity", idle: "Infinity" })
+
 /** Models of these scripts, each named by its place, and a hedge of them. */
 const hedge = Effect.fnUntraced(function* (
   scripts: ReadonlyArray<ScriptedLlm.Turn>,
@@ -76,7 +80,12 @@ const hedge = Effect.fnUntraced(function* (
   )
   const models = [first!, ...others] as const
   const states = Effect.forEach(models, ({ runs }) => Effect.map(runs, (runs) => runs.map(({ state }) => state)))
-  return { llm: Hedge.make(models, options), models, states: Effect.map(states, (all) => all.flat()) }
+  const made = Hedge.make(models, options)
+  return {
+    llm: { events: (request: LlmRequest) => patient(made.events(request)) },
+    models,
+    states: Effect.map(states, (all) => all.flat())
+  }
 })
 
 /** Runs a hedge of these scripts to its end, which has come within a day. */
@@ -489,7 +498,7 @@ describe("what tells of it", () => {
       const silent = yield* run([[pause("1 minute"), text("A")], "B"])
       expect(silent.events[0]).toMatchObject({
         _tag: "Switched",
-        from: "model 1",
+        from: "a/m",
         to: "b/m",
         error: {
           provider: "llm",
@@ -708,6 +717,7 @@ describe("stopping", () => {
         .events({ prompt })
         .pipe(
           Stream.runForEach(() => Effect.sync(() => void during.push([running, sleeping]))),
+          patient,
           Effect.provideService(Clock.Clock, counting),
           Effect.forkChild
         )

@@ -18,6 +18,7 @@ import { LlmError, type Phase } from "../../LlmError.ts"
 import type { LlmEvent } from "../../LlmEvent.ts"
 import type { LlmRequest } from "../../LlmRequest.ts"
 import * as LlmUsage from "../../LlmUsage.ts"
+import * as Deadlines from "../Deadlines.ts"
 import * as goingOn from "./goingOn.ts"
 import { type Events, Held } from "./Held.ts"
 
@@ -56,7 +57,9 @@ export interface Plan {
 
 /** The scope is the reader's own: the finalizer of a bracket, asked for at every pull, costs as much as all the rest. */
 export const run = (plan: Effect.Effect<Plan>): Stream.Stream<LlmEvent, LlmError> =>
-  Stream.fromChannel(Channel.fromTransform((_, scope) => Effect.map(plan, (plan) => new Attempts(plan, scope).pull)))
+  Deadlines.asOne(
+    Stream.fromChannel(Channel.fromTransform((_, scope) => Effect.map(plan, (plan) => new Attempts(plan, scope).pull)))
+  )
 
 type Step = Pull.Pull<Events, LlmError>
 
@@ -112,8 +115,9 @@ class Attempts {
 
   private follow(error: LlmError): Step {
     if (!this.mayFollow(error)) return this.fail(error)
-    return Effect.flatMap(this.plan.next(error), (next) => {
-      if (next === undefined) return this.fail(error)
+    return Effect.flatMap(Effect.all([this.plan.next(error), Deadlines.timeLeft]), ([next, left]) => {
+      // One that would come too late is not waited for.
+      if (next === undefined || Duration.toMillis(next.delay) > left) return this.fail(error)
       const { held, plan } = this
       if (plan.afterOutput === "continue" && held.emitted > 0) {
         if (!goingOn.mayGoOn(next.request)) return this.fail(error)

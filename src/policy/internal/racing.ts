@@ -16,7 +16,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Llm } from "../../Llm.ts"
 import { DeadlineExceeded, LlmError } from "../../LlmError.ts"
-import type { LlmEvent, Of } from "../../LlmEvent.ts"
+import { isToken, type LlmEvent, type Of } from "../../LlmEvent.ts"
 import type { LlmRequest } from "../../LlmRequest.ts"
 import * as LlmUsage from "../../LlmUsage.ts"
 import { ofError, promptCharacters, withUsage } from "./usageOf.ts"
@@ -81,9 +81,10 @@ class Race {
   private ask(): Effect.Effect<void> {
     return Effect.suspend(() => {
       const { models, request, requestOf } = this.options
-      const runner = new Runner(this.runners.length)
+      const index = this.runners.length
+      const runner = new Runner(index, models[index]!)
       this.runners.push(runner)
-      return runner.start(models[runner.index]!, requestOf(request, runner.index), this.scope, this.news)
+      return runner.start(requestOf(request, runner.index), this.scope, this.news)
     })
   }
 
@@ -201,24 +202,26 @@ class Runner {
     | { readonly _tag: "Ended"; readonly cause: Cause.Cause<LlmError> }
     | { readonly _tag: "Failed"; readonly error: LlmError } = { _tag: "Silent" }
   readonly index: number
+  private readonly model: Llm["Service"]
   private readonly heard: Array<Events> = []
   private rest: EventPull = Cause.done()
   private started: Of<"Started"> | undefined
   private scope: Scope.Closeable | undefined
 
-  constructor(index: number) {
+  constructor(index: number, model: Llm["Service"]) {
     this.index = index
+    this.model = model
   }
 
   /** Asks the model, on a fiber that ends when it has spoken. */
-  start(model: Llm["Service"], request: LlmRequest, scope: Scope.Scope, news: Latch.Latch): Effect.Effect<void> {
+  start(request: LlmRequest, scope: Scope.Scope, news: Latch.Latch): Effect.Effect<void> {
     return Effect.suspend(() => {
       const own = Scope.forkUnsafe(scope)
       this.scope = own
       // Scopes close backwards: the fiber is interrupted first, as that of any stream, then its connection.
       const connection = Scope.forkUnsafe(own)
       const listening = Effect.suspend(() =>
-        Effect.flatMap(Channel.toPullScoped(Stream.toChannel(model.events(request)), connection), (pull) => {
+        Effect.flatMap(Channel.toPullScoped(Stream.toChannel(this.model.events(request)), connection), (pull) => {
           this.rest = pull
           return this.listen()
         })
@@ -262,7 +265,7 @@ class Runner {
   /** `provider/model`, as far as it has told. */
   name(): string {
     const told = this.state._tag === "Failed" ? this.state.error : this.started
-    if (told?.provider === undefined) return told?.model ?? `model ${this.index + 1}`
+    if (told?.provider === undefined) return told?.model ?? this.model.name ?? `model ${this.index + 1}`
     return told.model === undefined ? told.provider : `${told.provider}/${told.model}`
   }
 
@@ -289,26 +292,8 @@ class Runner {
   }
 }
 
-/** Whether an event tells something of the answer. */
-const isSpeech = (event: LlmEvent): boolean => {
-  switch (event._tag) {
-    case "TextDelta":
-    case "ReasoningDelta":
-    case "Refusal":
-      return event.text !== ""
-    case "ToolCallStarted":
-    case "ToolCallDelta":
-    case "ToolCalled":
-    case "Finished":
-      return true
-    case "Started":
-    case "Source":
-    case "AttemptFailed":
-    case "Restarted":
-    case "Switched":
-      return false
-  }
-}
+/** Also the end of an answer without a word is one. */
+const isSpeech = (event: LlmEvent): boolean => isToken(event) || event._tag === "Finished"
 
 const adding = (pull: EventPull, others: ReadonlyArray<LlmUsage.LlmUsage>, prompt: () => number): EventPull =>
   Effect.matchEffect(pull, {
