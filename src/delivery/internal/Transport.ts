@@ -1,0 +1,148 @@
+/**
+ * The connection under a WebSocket.
+ *
+ * `effect/socket` hands frames to the platform's WebSocket and waits for nothing: what a client does not
+ * read is queued in the server's memory, without bound. Nor has it pings, and a frame is seen only when all
+ * of it has come. The connection below tells and does what is missing. On Node it is the request's socket,
+ * known here by its form alone, since the core imports nothing of Node.
+ */
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as Predicate from "effect/Predicate"
+import type * as Scope from "effect/Scope"
+
+export interface Transport {
+  /** Whether more waits to be sent than the connection wants to hold. */
+  readonly isFull: () => boolean
+  /** Until it is not full. */
+  readonly drained: Effect.Effect<void>
+  /** A number that has grown if the peer has given a sign of life. */
+  readonly vitality: () => number
+  /** Bytes of a message that has not come to its end, or more: small reads, which may be pongs, are not counted. */
+  readonly pending: () => number
+  /** A message has come: what is pending belongs to the next. */
+  readonly arrived: () => void
+  /** Sends a ping, if there are pings. */
+  readonly ping: (() => void) | undefined
+  /** Runs writes such that they leave in one. */
+  readonly together: <A, E, R>(write: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** Reads no more. */
+  readonly deafen: () => void
+  /** Until it is closed. */
+  readonly closed: Effect.Effect<void>
+  readonly destroy: () => void
+}
+
+/** What is used of a `net.Socket`. */
+interface NodeSocket {
+  readonly writableNeedDrain: boolean
+  readonly bytesRead: number
+  readonly destroyed: boolean
+  readonly write: (bytes: Uint8Array) => boolean
+  readonly cork: () => void
+  readonly uncork: () => void
+  readonly pause: () => void
+  readonly destroy: () => void
+  readonly on: (event: string, listener: (data: Uint8Array) => void) => void
+  readonly off: (event: string, listener: (data: Uint8Array) => void) => void
+}
+
+const methods = ["write", "cork", "uncork", "pause", "destroy", "on", "off"] as const
+
+const isNodeSocket = (u: unknown): u is NodeSocket =>
+  Predicate.isObject(u) &&
+  "writableNeedDrain" in u &&
+  "bytesRead" in u &&
+  methods.every((name) => typeof u[name] === "function")
+
+/**
+ * The connection of a request that was upgraded. Where the platform does not show it, writes wait for what
+ * `effect/socket` waits for, and pings are the platform's own.
+ *
+ * @param onPending called when more than `limit` bytes are {@link Transport.pending}
+ */
+export const open = (
+  source: object,
+  limit: number,
+  onPending: () => void
+): Effect.Effect<Transport, never, Scope.Scope> => {
+  const socket = Predicate.hasProperty(source, "socket") ? source.socket : undefined
+  return isNodeSocket(socket) ? ofNode(socket, limit, onPending) : Effect.succeed(unseen)
+}
+
+const unseen: Transport = {
+  isFull: () => false,
+  drained: Effect.void,
+  vitality: () => 0,
+  pending: () => 0,
+  arrived: () => {},
+  ping: undefined,
+  together: (write) => write,
+  deafen: () => {},
+  closed: Effect.void,
+  destroy: () => {}
+}
+
+/** A ping without a payload, unmasked: RFC 6455, section 5.5.2. */
+const ping = new Uint8Array([0x89, 0x00])
+
+/** The largest control frame of a client: 2 bytes, its mask, and 125 of payload (RFC 6455, section 5.5). */
+const controlSize = 131
+
+const ofNode = (socket: NodeSocket, limit: number, onPending: () => void) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const writable = Latch.makeUnsafe(true)
+      const gone = Latch.makeUnsafe(socket.destroyed)
+      let drains = 0
+      let pending = 0
+      const onDrain = () => {
+        drains++
+        writable.openUnsafe()
+      }
+      const onClose = () => {
+        gone.openUnsafe()
+      }
+      const onData = ({ length }: Uint8Array) => {
+        if (length <= controlSize) return
+        pending += length
+        if (pending > limit) onPending()
+      }
+      socket.on("drain", onDrain)
+      socket.on("close", onClose)
+      socket.on("data", onData)
+      const transport: Transport = {
+        isFull: () => socket.writableNeedDrain,
+        drained: Effect.suspend(() => {
+          if (!socket.writableNeedDrain) return Effect.void
+          writable.closeUnsafe()
+          return writable.await
+        }),
+        vitality: () => socket.bytesRead + drains,
+        pending: () => pending,
+        arrived: () => {
+          pending = 0
+        },
+        // Frames are written whole, so that one more between them is where it may be.
+        ping: () => socket.write(ping),
+        together: (write) =>
+          Effect.suspend(() => {
+            socket.cork()
+            return Effect.ensuring(
+              write,
+              Effect.sync(() => socket.uncork())
+            )
+          }),
+        deafen: () => socket.pause(),
+        closed: gone.await,
+        destroy: () => socket.destroy()
+      }
+      return { transport, onDrain, onClose, onData }
+    }),
+    ({ onClose, onData, onDrain }) =>
+      Effect.sync(() => {
+        socket.off("drain", onDrain)
+        socket.off("close", onClose)
+        socket.off("data", onData)
+      })
+  ).pipe(Effect.map(({ transport }) => transport))
