@@ -30,9 +30,9 @@
  * Before that, as HTTP: 403 for a page of a foreign origin, 426 for a request that is no WebSocket's.
  *
  * On Node, `NodeHttpServer` waits `gracefulShutdownTimeout` (20 s) for connections to end by themselves
- * before it stops its handlers: make it short, or 1001 comes late. Leave its `perMessageDeflate` off, as it
- * is: what waits to be compressed is not seen here. On other platforms pings and a bound for what is written
- * are the platform's.
+ * before it stops its handlers: make it short, or 1001 comes late. Compression is declined there even if the
+ * server has it: what waits to be compressed cannot be bounded. On other platforms pings and a bound for
+ * what is written are the platform's.
  *
  * @since 0.1.0
  */

@@ -48,6 +48,7 @@ export const run = <R>(socket: Socket.Socket, source: object, settings: Settings
   Effect.scoped(
     Effect.uninterruptibleMask((restore) =>
       Effect.gen(function* () {
+        Transport.declineCompression(source)
         const opened = yield* Effect.exit(restore(socket.reader))
         // A handshake that was refused: the platform has answered it.
         if (Exit.isFailure(opened)) return
@@ -72,8 +73,6 @@ export const run = <R>(socket: Socket.Socket, source: object, settings: Settings
         const why = yield* verdict(exit)
         if (why === undefined) return
         if (why.code !== undefined) {
-          // What comes in the time of the farewell would be collected for nobody.
-          if (why.code === 1009) transport.deafen()
           yield* Effect.ignore(writer.write(new Socket.CloseEvent(why.code, why.reason)))
           yield* Effect.timeoutOption(transport.closed, settings.closeTimeout)
         }

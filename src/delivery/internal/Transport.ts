@@ -18,16 +18,12 @@ export interface Transport {
   readonly drained: Effect.Effect<void>
   /** A number that has grown if the peer has given a sign of life. */
   readonly vitality: () => number
-  /** Bytes of a message that has not come to its end, or more: small reads, which may be pongs, are not counted. */
-  readonly pending: () => number
-  /** A message has come: what is pending belongs to the next. */
+  /** A message has come: what is read from now on belongs to the next. */
   readonly arrived: () => void
   /** Sends a ping, if there are pings. */
   readonly ping: (() => void) | undefined
   /** Runs writes such that they leave in one. */
   readonly together: <A, E, R>(write: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  /** Reads no more. */
-  readonly deafen: () => void
   /** Until it is closed. */
   readonly closed: Effect.Effect<void>
   readonly destroy: () => void
@@ -59,26 +55,37 @@ const isNodeSocket = (u: unknown): u is NodeSocket =>
  * The connection of a request that was upgraded. Where the platform does not show it, writes wait for what
  * `effect/socket` waits for, and pings are the platform's own.
  *
- * @param onPending called when more than `limit` bytes are {@link Transport.pending}
+ * @param limit how many bytes may be read without a message having come. Small reads, which may be pongs,
+ *   are not counted
+ * @param onLimit called when more have been read: nothing is read any more
  */
 export const open = (
   source: object,
   limit: number,
-  onPending: () => void
+  onLimit: () => void
 ): Effect.Effect<Transport, never, Scope.Scope> => {
   const socket = Predicate.hasProperty(source, "socket") ? source.socket : undefined
-  return isNodeSocket(socket) ? ofNode(socket, limit, onPending) : Effect.succeed(unseen)
+  return isNodeSocket(socket) ? ofNode(socket, limit, onLimit) : Effect.succeed(unseen)
+}
+
+/**
+ * Declines compression, which a server may be configured to accept: what waits to be compressed is counted
+ * nowhere, and grows without bound even if the client reads. Tokens are too small to be compressed anyway.
+ * To be called before the upgrade.
+ */
+export const declineCompression = (source: object): void => {
+  const headers = Predicate.hasProperty(source, "headers") ? source.headers : undefined
+  // `ws` reads the extensions that a client offers from this object.
+  if (Predicate.isObject(headers)) Reflect.deleteProperty(headers, "sec-websocket-extensions")
 }
 
 const unseen: Transport = {
   isFull: () => false,
   drained: Effect.void,
   vitality: () => 0,
-  pending: () => 0,
   arrived: () => {},
   ping: undefined,
   together: (write) => write,
-  deafen: () => {},
   closed: Effect.void,
   destroy: () => {}
 }
@@ -89,7 +96,7 @@ const ping = new Uint8Array([0x89, 0x00])
 /** The largest control frame of a client: 2 bytes, its mask, and 125 of payload (RFC 6455, section 5.5). */
 const controlSize = 131
 
-const ofNode = (socket: NodeSocket, limit: number, onPending: () => void) =>
+const ofNode = (socket: NodeSocket, limit: number, onLimit: () => void) =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const writable = Latch.makeUnsafe(true)
@@ -106,7 +113,10 @@ const ofNode = (socket: NodeSocket, limit: number, onPending: () => void) =>
       const onData = ({ length }: Uint8Array) => {
         if (length <= controlSize) return
         pending += length
-        if (pending > limit) onPending()
+        if (pending <= limit) return
+        // Who closes it has time: what comes by then would be collected for nobody.
+        socket.pause()
+        onLimit()
       }
       socket.on("drain", onDrain)
       socket.on("close", onClose)
@@ -119,7 +129,6 @@ const ofNode = (socket: NodeSocket, limit: number, onPending: () => void) =>
           return writable.await
         }),
         vitality: () => socket.bytesRead + drains,
-        pending: () => pending,
         arrived: () => {
           pending = 0
         },
@@ -133,7 +142,6 @@ const ofNode = (socket: NodeSocket, limit: number, onPending: () => void) =>
               Effect.sync(() => socket.uncork())
             )
           }),
-        deafen: () => socket.pause(),
         closed: gone.await,
         destroy: () => socket.destroy()
       }

@@ -1,0 +1,287 @@
+/** What becomes of a connection whose client is slow, silent or gone, or whose server stops. */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import * as WebSocket from "effect-rill/delivery/WebSocket"
+import { describe, expect, it } from "vitest"
+import * as SocketServer from "../support/SocketServer.ts"
+
+const { connect, connectBare, frame } = SocketServer
+
+const delta = "x".repeat(1000)
+
+/** An endless answer, and how much of it was asked for. */
+const endless = () => {
+  const told = { elements: 0, ended: 0 }
+  const answer: WebSocket.Answer<never> = () =>
+    Stream.fromEffectRepeat(
+      Effect.sync(() => {
+        told.elements++
+        return `${told.elements} ${delta}`
+      })
+    ).pipe(Stream.ensuring(Effect.sync(() => void told.ended++)))
+  return { told, answer }
+}
+
+/** An answer that tells one thing and waits. */
+const waiting = () => {
+  const told = { ended: 0 }
+  const answer: WebSocket.Answer<never> = () =>
+    Stream.concat(Stream.make("one"), Stream.never).pipe(Stream.ensuring(Effect.sync(() => void told.ended++)))
+  return { told, answer }
+}
+
+const start = (
+  answer: WebSocket.Answer<never>,
+  limits: WebSocket.Limits = {},
+  options: SocketServer.Options = { clock: "test" }
+) => SocketServer.start(WebSocket.handler({ ...limits, answer }), Layer.empty, options)
+
+/** Waits until a number has not changed for a while, and gives it. */
+const still = async (read: () => number): Promise<number> => {
+  let last = -1
+  for (let times = 0; times < 5;) {
+    await new Promise((resolve) => setTimeout(resolve, 30))
+    times = read() === last ? times + 1 : 0
+    last = read()
+  }
+  return last
+}
+
+const prompt = (id: string) => JSON.stringify({ type: "prompt", id, prompt: "go" })
+
+/** Nothing is left of a server's connections. */
+const nothingLeft = async (server: SocketServer.SocketServer) => {
+  await expect.poll(server.fibers, { timeout: 5000 }).toBe(0)
+  await expect.poll(() => server.sockets().size, { timeout: 5000 }).toBe(0)
+  expect(server.errors).toEqual([])
+}
+
+describe("a client that says nothing", () => {
+  it("and does not answer a ping is found and left, and its prompts with it", async () => {
+    const { answer, told } = waiting()
+    await using server = await start(answer)
+    const { received, socket } = await connectBare(server)
+    socket.write(frame(1, prompt("a")))
+    await expect.poll(() => received().toString()).toContain("one")
+    const before = received().length
+    await server.adjust("29 seconds")
+    await still(() => received().length)
+    expect(received().length).toBe(before)
+    await server.adjust("1 second")
+    await expect.poll(() => received().subarray(before)).toEqual(Buffer.from([0x89, 0]))
+    await server.adjust("29 seconds")
+    expect(server.sockets().size).toBe(1)
+    expect(told.ended).toBe(0)
+    const closed = new Promise((resolve) => socket.on("close", resolve))
+    await server.adjust("1 second")
+    await closed
+    expect(told.ended).toBe(1)
+    await nothingLeft(server)
+  })
+
+  it("but answers pings is kept, as those that speak are", async () => {
+    const { answer } = waiting()
+    await using server = await start(answer)
+    const quiet = await connect(server)
+    let pings = 0
+    quiet.socket.on("ping", () => pings++)
+    const talking = await connectBare(server)
+    const seen = () => [...server.sockets()].reduce((sum, socket) => sum + socket.bytesRead, 0)
+    for (let round = 1; round <= 5; round++) {
+      await server.adjust("30 seconds")
+      // In place of an answer, anything will do.
+      talking.socket.write(frame(1, `{"type":"stop","id":"x"}`))
+      await expect.poll(() => pings).toBe(round)
+      await still(seen)
+      await server.adjust("30 seconds")
+      await still(seen)
+    }
+    expect(server.sockets().size).toBe(2)
+    talking.socket.destroy()
+    quiet.close()
+    await nothingLeft(server)
+  })
+
+  it("is not pinged where that is switched off", async () => {
+    const { answer } = waiting()
+    await using server = await start(answer, { pingInterval: "Infinity" })
+    const { received, socket } = await connectBare(server)
+    await server.adjust("10 days")
+    await still(() => received().length)
+    expect(received().length).toBe(0)
+    socket.destroy()
+    await nothingLeft(server)
+  })
+})
+
+describe("a client that does not read", () => {
+  it("suspends its answers, then is closed with 1013", async () => {
+    const { answer, told } = endless()
+    await using server = await start(answer)
+    const { inbox, send, socket } = await connect(server)
+    for (const id of ["a", "b", "c"]) send(prompt(id))
+    await inbox.until(() => ["a", "b", "c"].every((id) => inbox.text(id) !== ""))
+    socket.pause()
+    const asked = await still(() => told.elements)
+    // A few buffers of the system's, and one of ours.
+    expect(asked * delta.length).toBeLessThan(16 * 1024 * 1024)
+    const [connection] = server.sockets()
+    expect(connection!.writableLength).toBeLessThan(128 * 1024)
+    await server.adjust("29 seconds")
+    expect(await still(() => told.elements)).toBe(asked)
+    expect(told.ended).toBe(0)
+    await server.adjust("1 second")
+    await expect.poll(() => told.ended).toBe(3)
+    // If it reads after all, it is told.
+    socket.resume()
+    expect(await inbox.code()).toBe(1013)
+    for (const id of ["a", "b", "c"]) expect(inbox.of(id).every(({ type }) => type === "token")).toBe(true)
+    await nothingLeft(server)
+  })
+
+  it("nor takes leave is left without it", async () => {
+    const { answer, told } = endless()
+    await using server = await start(answer)
+    const { send, socket } = await connect(server)
+    send(prompt("a"))
+    await expect.poll(() => told.elements).toBeGreaterThan(0)
+    socket.pause()
+    await still(() => told.elements)
+    await server.adjust("30 seconds")
+    await expect.poll(() => told.ended).toBe(1)
+    expect(server.sockets().size).toBe(1)
+    await server.adjust("5 seconds")
+    await nothingLeft(server)
+    socket.terminate()
+  })
+
+  it("for less than the limit loses nothing, however often, and is not taken for dead", async () => {
+    const { answer, told } = endless()
+    await using server = await start(answer, { pingInterval: "10 seconds", pingTimeout: "5 seconds" })
+    const { inbox, send, socket } = await connect(server)
+    send(prompt("a"))
+    for (let round = 0; round < 4; round++) {
+      const before = inbox.frames.length
+      await inbox.until(({ frames }) => frames.length > before + 10)
+      socket.pause()
+      const asked = await still(() => told.elements)
+      for (let i = 0; i < 5; i++) await server.adjust("5 seconds")
+      expect(told.elements).toBe(asked)
+      socket.resume()
+      await expect.poll(() => told.elements).toBeGreaterThan(asked + 100)
+    }
+    socket.pause()
+    const asked = await still(() => told.elements)
+    send({ type: "stop", id: "a" })
+    await expect.poll(() => told.ended).toBe(1)
+    socket.resume()
+    expect(await inbox.last("a")).toMatchObject({ reason: "stopped" })
+    const numbers = inbox.frames.flatMap((frame) => (frame.type === "token" ? [Number(frame.text.split(" ")[0])] : []))
+    // What was waiting to be sent when it was stopped is not.
+    expect(numbers.length).toBeGreaterThan(asked - 2)
+    expect(numbers).toEqual(numbers.map((_, i) => i + 1))
+    socket.terminate()
+    await nothingLeft(server)
+  })
+
+  it("the answers to its bad frames is not read either", async () => {
+    const { answer } = waiting()
+    await using server = await start(answer)
+    const { socket } = await connectBare(server)
+    socket.pause()
+    const bad = Buffer.concat(Array.from({ length: 1000 }, () => frame(1, "{oops")))
+    for (let i = 0; i < 20_000; i++) socket.write(bad)
+    const [connection] = server.sockets()
+    const read = await still(() => connection!.bytesRead)
+    expect(read).toBeLessThan(8 * 1024 * 1024)
+    expect(connection!.writableLength).toBeLessThan(256 * 1024)
+    await server.adjust("30 seconds")
+    await server.adjust("5 seconds")
+    await nothingLeft(server)
+    socket.destroy()
+  })
+
+  it("suspends its answers where the server may compress, too: it does not", async () => {
+    const { answer, told } = endless()
+    await using server = await start(answer, {}, { clock: "test", perMessageDeflate: true })
+    const { inbox, send, socket } = await connect(server)
+    expect(socket.extensions).toBe("")
+    send(prompt("a"))
+    await inbox.until(() => inbox.text("a") !== "")
+    socket.pause()
+    expect((await still(() => told.elements)) * delta.length).toBeLessThan(16 * 1024 * 1024)
+    socket.terminate()
+    await nothingLeft(server)
+  })
+})
+
+describe("a server that stops", () => {
+  it("says so with 1001 in the middle of an answer, and closes upstream", async () => {
+    const { answer, told } = waiting()
+    const server = await start(answer, {}, {})
+    const clients = await Promise.all([connect(server), connect(server), SocketServer.connectGlobal(server)])
+    for (const { inbox, send } of clients) {
+      send(prompt("a"))
+      await inbox.until(() => inbox.text("a") === "one")
+    }
+    await server.stop()
+    expect(told.ended).toBe(3)
+    for (const { inbox } of clients) {
+      expect(await inbox.code()).toBe(1001)
+      // The code says all there is to say.
+      expect(inbox.frames.length).toBe(1)
+    }
+    await nothingLeft(server)
+  })
+
+  it("does not wait for a client that does not answer, or does not read", async () => {
+    const { answer, told } = endless()
+    const server = await start(answer, { closeTimeout: "100 millis" }, {})
+    const { socket } = await connectBare(server)
+    socket.write(frame(1, prompt("a")))
+    socket.pause()
+    await expect.poll(() => told.elements).toBeGreaterThan(0)
+    await still(() => told.elements)
+    const silent = await connectBare(server)
+    await server.stop()
+    expect(told.ended).toBe(1)
+    await nothingLeft(server)
+    expect([...silent.received()]).toEqual([0x88, silent.received().length - 2, 0x03, 0xe9, ...silent.received().subarray(4)])
+    socket.destroy()
+    silent.socket.destroy()
+  })
+})
+
+it("a client that closes its side in good order is answered so", async () => {
+  const { answer, told } = waiting()
+  await using server = await start(answer)
+  const { inbox, send, socket } = await connect(server)
+  send(prompt("a"))
+  await inbox.until(() => inbox.text("a") === "one")
+  socket.close(1000, "bye")
+  expect(await inbox.code()).toBe(1000)
+  expect(told.ended).toBe(1)
+  await nothingLeft(server)
+})
+
+it("a client that breaks the protocol is closed by the platform, and its prompts with it", async () => {
+  const { answer, told } = waiting()
+  await using server = await start(answer)
+  for (const [bytes, code] of [
+    [Buffer.from([0x81, 1, 0x61]), 1002],
+    [frame(1, Buffer.from([0xff, 0xfe])), 1007]
+  ] as const) {
+    const { received, socket } = await connectBare(server)
+    socket.write(frame(1, prompt("a")))
+    await expect.poll(() => received().toString()).toContain("one")
+    const before = received().length
+    socket.write(bytes)
+    await expect.poll(() => received().length).toBeGreaterThan(before)
+    expect([received()[before], received().readUInt16BE(before + 2)]).toEqual([0x88, code])
+    await expect.poll(server.fibers).toBe(0)
+    socket.destroy()
+  }
+  expect(told.ended).toBe(2)
+  await nothingLeft(server)
+})
