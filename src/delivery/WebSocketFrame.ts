@@ -31,22 +31,13 @@ const maxIdLength = 128
  */
 export const Id = Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(maxIdLength))
 
-/** Messages as JSON has them, a `Prompt` for the app. */
-const Messages = Schema.Array(Prompt.Message).pipe(
+const anyPrompt = Schema.Union([Schema.String, Schema.Array(Prompt.Message)]).pipe(
   Schema.decodeTo(
     Schema.declare(Prompt.isPrompt),
     SchemaTransformation.transform({
-      decode: (messages) => Prompt.fromMessages(messages),
+      decode: (prompt) => (typeof prompt === "string" ? Prompt.make(prompt) : Prompt.fromMessages(prompt)),
       encode: (prompt) => prompt.content
     })
-  )
-)
-
-/** A string is one message from the user. */
-const Text = Schema.String.pipe(
-  Schema.decodeTo(
-    Schema.declare(Prompt.isPrompt),
-    SchemaTransformation.transform({ decode: (text) => Prompt.make(text), encode: () => "" })
   )
 )
 
@@ -60,7 +51,7 @@ export const PromptFrame = Schema.Struct({
   type: Schema.Literal("prompt"),
   id: Id,
   /** A string, which is one message from the user; or messages as `effect/ai`'s `Prompt` encodes them. */
-  prompt: Schema.Union([Text, Messages])
+  prompt: anyPrompt
 })
 
 /**
@@ -118,7 +109,10 @@ export type RefusalReason = "NotJson" | "BadFrame" | "DuplicateId" | "NotRunning
  * @since 0.1.0
  */
 export const ServerFrame = Schema.Union([
-  /** More of the visible text; from an agent, with the step it belongs to. The texts join to the answer. */
+  /**
+   * More of the visible text; from an agent, with the step it belongs to. The texts join to the answer;
+   * those before a `Restarted` event are void.
+   */
   Schema.Struct({
     type: Schema.Literal("token"),
     id: Id,
@@ -159,7 +153,7 @@ export const ServerFrame = Schema.Union([
 export type ServerFrame = typeof ServerFrame.Type
 
 /**
- * The text of a frame for the client. Made by {@link encoder} where there are many.
+ * The text of a prompt's last frame, or of a refusal.
  *
  * @category encoding
  * @since 0.1.0

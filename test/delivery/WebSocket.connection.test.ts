@@ -1,10 +1,20 @@
 /** What becomes of a connection whose client is slow, silent or gone, or whose server stops. */
+import { it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Socket from "effect/socket/Socket"
 import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
 import * as WebSocket from "effect-rill/delivery/WebSocket"
-import { describe, expect, it } from "vitest"
+import { describe, expect, vi } from "vitest"
 import * as SocketServer from "../support/SocketServer.ts"
+
+// Real sockets on a machine that may be busy.
+vi.setConfig({ testTimeout: 20_000 })
 
 const { connect, connectBare, frame } = SocketServer
 
@@ -73,11 +83,12 @@ describe("a client that says nothing", () => {
     await server.adjust("29 seconds")
     expect(server.sockets().size).toBe(1)
     expect(told.ended).toBe(0)
-    const closed = new Promise((resolve) => socket.on("close", resolve))
+    const ended = new Promise((resolve) => socket.on("end", resolve))
     await server.adjust("1 second")
-    await closed
+    await ended
     expect(told.ended).toBe(1)
     await nothingLeft(server)
+    socket.destroy()
   })
 
   it("but answers pings is kept, as those that speak are", async () => {
@@ -247,7 +258,13 @@ describe("a server that stops", () => {
     await server.stop()
     expect(told.ended).toBe(1)
     await nothingLeft(server)
-    expect([...silent.received()]).toEqual([0x88, silent.received().length - 2, 0x03, 0xe9, ...silent.received().subarray(4)])
+    expect([...silent.received()]).toEqual([
+      0x88,
+      silent.received().length - 2,
+      0x03,
+      0xe9,
+      ...silent.received().subarray(4)
+    ])
     socket.destroy()
     silent.socket.destroy()
   })
@@ -263,6 +280,22 @@ it("a client that closes its side in good order is answered so", async () => {
   expect(await inbox.code()).toBe(1000)
   expect(told.ended).toBe(1)
   await nothingLeft(server)
+})
+
+it("a client that closes and does not hang up is left: upstream at once, the connection soon", async () => {
+  const { answer, told } = endless()
+  await using server = await start(answer)
+  const { received, socket } = await connectBare(server)
+  socket.write(frame(1, prompt("a")))
+  await expect.poll(() => told.elements).toBeGreaterThan(0)
+  socket.write(frame(8, Buffer.from([0x03, 0xe8])))
+  await expect.poll(() => told.ended).toBe(1)
+  await still(() => received().length)
+  expect([...received().subarray(-4)]).toEqual([0x88, 2, 0x03, 0xe8])
+  expect(server.sockets().size).toBe(1)
+  await server.adjust("5 seconds")
+  await nothingLeft(server)
+  socket.destroy()
 })
 
 it("a client that breaks the protocol is closed by the platform, and its prompts with it", async () => {
@@ -284,4 +317,63 @@ it("a client that breaks the protocol is closed by the platform, and its prompts
   }
   expect(told.ended).toBe(2)
   await nothingLeft(server)
+})
+
+describe("on a platform that shows no connection", () => {
+  const encoded = (frame: object) => JSON.stringify(frame)
+
+  /** A socket that gives these frames, then what `end` does. */
+  const fake = (frames: ReadonlyArray<string>, end: Effect.Effect<never, Socket.SocketError>) => {
+    const written: Array<string | Uint8Array | Socket.CloseEvent> = []
+    let next = 0
+    const socket = Socket.make({
+      reader: Effect.succeed({
+        pull: Effect.suspend(() => (next < frames.length ? Effect.succeed([frames[next++]!] as const) : end)),
+        upgrade: Socket.SocketUpgradeError.unsupported
+      }),
+      writer: Effect.succeed({
+        write: (chunk) => Effect.sync(() => void written.push(chunk)),
+        writeAll: (chunks) => Effect.sync(() => void written.push(...chunks))
+      })
+    })
+    return { socket, written }
+  }
+
+  const run = (socket: Socket.Socket, answer: WebSocket.Answer<never>) =>
+    WebSocket.handler({ answer }).pipe(
+      Effect.provideService(
+        HttpServerRequest.HttpServerRequest,
+        Object.defineProperty(
+          HttpServerRequest.fromWeb(new Request("http://localhost/chat", { headers: { upgrade: "websocket" } })),
+          "upgrade",
+          { value: Effect.succeed(socket) }
+        )
+      )
+    )
+
+  it.effect("prompts are answered all the same", () =>
+    Effect.gen(function* () {
+      const { socket, written } = fake([prompt("a"), encoded({ type: "stop", id: "b" })], Effect.never)
+      const { answer, told } = waiting()
+      const fiber = yield* Effect.forkChild(run(socket, answer))
+      yield* TestClock.adjust("10 minutes")
+      expect(written).toHaveLength(2)
+      yield* Fiber.interrupt(fiber)
+      expect(told.ended).toBe(1)
+      expect(written[2]).toMatchObject({ code: 1001 })
+    })
+  )
+
+  it.effect("a defect of the connection closes it with 1011, and is logged", () =>
+    Effect.gen(function* () {
+      const { socket, written } = fake([prompt("a")], Effect.andThen(Effect.yieldNow, Effect.die("made-up")))
+      const logged: Array<string> = []
+      const logger = Logger.layer([Logger.make(({ cause }) => void logged.push(Cause.pretty(cause)))])
+      const { answer, told } = waiting()
+      yield* Effect.provide(run(socket, answer), logger)
+      expect(told.ended).toBe(1)
+      expect(written.at(-1)).toMatchObject({ code: 1011 })
+      expect(logged.join()).toContain("made-up")
+    })
+  )
 })

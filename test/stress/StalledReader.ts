@@ -28,9 +28,7 @@ const runtime = ManagedRuntime.make(
   HttpRouter.serve(HttpRouter.add("GET", "/chat", WebSocket.handler({ answer, slowClientTimeout: "1 minute" })), {
     disableListenLog: true,
     disableLogger: true
-  }).pipe(
-    Layer.provide(NodeHttpServer.layer(() => node, { port: 0, host: "127.0.0.1", gracefulShutdownTimeout: 0 }))
-  )
+  }).pipe(Layer.provide(NodeHttpServer.layer(() => node, { port: 0, host: "127.0.0.1", gracefulShutdownTimeout: 0 })))
 )
 await runtime.runPromise(Effect.void)
 process.on("message", (message) => {
@@ -40,6 +38,6 @@ process.on("message", (message) => {
   }
   globalThis.gc!()
   const { arrayBuffers, heapUsed } = process.memoryUsage()
-  process.send!({ told, held: heapUsed + arrayBuffers, rss: process.resourceUsage().maxRSS * 1024 })
+  process.send!({ told, held: heapUsed + arrayBuffers })
 })
 process.send!((node.address() as AddressInfo).port)

@@ -122,12 +122,12 @@ export class Inbox {
     this.wake()
   }
 
-  /** Waits until this holds of what has come; fails after 5 s. */
+  /** Waits until this holds of what has come; fails after 10 s. */
   async until(holds: (inbox: this) => boolean): Promise<void> {
-    const deadline = Date.now() + 5000
+    const deadline = Date.now() + 10_000
     while (!holds(this)) {
       const left = deadline - Date.now()
-      if (left <= 0) expect.fail(`waited 5 s; came: ${JSON.stringify(this.frames)}, closed: ${this.closed}`)
+      if (left <= 0) expect.fail(`waited 10 s; came: ${JSON.stringify(this.frames)}, closed: ${this.closed}`)
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, left)
         this.wake = () => {
@@ -210,7 +210,7 @@ export const connectBare = async (
   { port }: { readonly port: number },
   headers: Readonly<Record<string, string>> = {}
 ): Promise<{ readonly socket: Net.Socket; readonly received: () => Buffer }> => {
-  const socket = Net.connect(port, "127.0.0.1")
+  const socket = Net.connect({ port, host: "127.0.0.1", allowHalfOpen: true })
   let received = Buffer.alloc(0)
   socket.on("error", () => {})
   const answered = new Promise<void>((resolve) => {

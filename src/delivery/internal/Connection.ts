@@ -34,6 +34,7 @@ interface Closing {
   readonly reason: string
 }
 
+const answered: Closing = { code: 1000, reason: "the client has closed it" }
 const stopping: Closing = { code: 1001, reason: "the server is stopping" }
 const binary: Closing = { code: 1003, reason: "frames are JSON text" }
 const tooSlow: Closing = { code: 1013, reason: "frames were not read in time" }
@@ -65,6 +66,8 @@ export const run = <R>(socket: Socket.Socket, source: object, settings: Settings
             return yield* Effect.raceAllFirst([
               conversation.listen(pull),
               conversation.keepAlive,
+              // A client may close its side and never hang up, and the platform waits long for it.
+              Effect.andThen(transport.ended, Effect.fail(answered)),
               Deferred.await(closing)
             ])
           })
@@ -117,9 +120,7 @@ class Conversation<R> {
   }
 
   /** Reads frames until the client has gone, or sent one that ends the connection. */
-  listen(
-    pull: Socket.Reader["pull"]
-  ): Effect.Effect<never, Closing | Socket.SocketError, R> {
+  listen(pull: Socket.Reader["pull"]): Effect.Effect<never, Closing | Socket.SocketError, R> {
     return Effect.forever(
       Effect.flatMap(pull, (frames) => {
         this.transport.arrived()

@@ -24,6 +24,8 @@ export interface Transport {
   readonly ping: (() => void) | undefined
   /** Runs writes such that they leave in one. */
   readonly together: <A, E, R>(write: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** Until nothing more can be sent: its end has been, as the last step of a close or without one. */
+  readonly ended: Effect.Effect<void>
   /** Until it is closed. */
   readonly closed: Effect.Effect<void>
   readonly destroy: () => void
@@ -34,6 +36,7 @@ interface NodeSocket {
   readonly writableNeedDrain: boolean
   readonly bytesRead: number
   readonly destroyed: boolean
+  readonly writableFinished: boolean
   readonly write: (bytes: Uint8Array) => boolean
   readonly cork: () => void
   readonly uncork: () => void
@@ -86,6 +89,7 @@ const unseen: Transport = {
   arrived: () => {},
   ping: undefined,
   together: (write) => write,
+  ended: Effect.never,
   closed: Effect.void,
   destroy: () => {}
 }
@@ -100,15 +104,19 @@ const ofNode = (socket: NodeSocket, limit: number, onLimit: () => void) =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const writable = Latch.makeUnsafe(true)
-      const gone = Latch.makeUnsafe(socket.destroyed)
+      const ended = Latch.makeUnsafe(socket.writableFinished)
+      const closed = Latch.makeUnsafe(socket.destroyed)
       let drains = 0
       let pending = 0
       const onDrain = () => {
         drains++
         writable.openUnsafe()
       }
+      const onFinish = () => {
+        ended.openUnsafe()
+      }
       const onClose = () => {
-        gone.openUnsafe()
+        closed.openUnsafe()
       }
       const onData = ({ length }: Uint8Array) => {
         if (length <= controlSize) return
@@ -119,6 +127,7 @@ const ofNode = (socket: NodeSocket, limit: number, onLimit: () => void) =>
         onLimit()
       }
       socket.on("drain", onDrain)
+      socket.on("finish", onFinish)
       socket.on("close", onClose)
       socket.on("data", onData)
       const transport: Transport = {
@@ -142,14 +151,16 @@ const ofNode = (socket: NodeSocket, limit: number, onLimit: () => void) =>
               Effect.sync(() => socket.uncork())
             )
           }),
-        closed: gone.await,
+        ended: ended.await,
+        closed: closed.await,
         destroy: () => socket.destroy()
       }
-      return { transport, onDrain, onClose, onData }
+      return { transport, onDrain, onFinish, onClose, onData }
     }),
-    ({ onClose, onData, onDrain }) =>
+    ({ onClose, onData, onDrain, onFinish }) =>
       Effect.sync(() => {
         socket.off("drain", onDrain)
+        socket.off("finish", onFinish)
         socket.off("close", onClose)
         socket.off("data", onData)
       })
