@@ -15,6 +15,7 @@ import * as SocketServer from "../support/SocketServer.ts"
 
 // Real sockets on a machine that may be busy.
 vi.setConfig({ testTimeout: 20_000 })
+const poll = <A>(read: () => A) => expect.poll(read, { timeout: 10_000 })
 
 const { connect, connectBare, frame } = SocketServer
 
@@ -62,8 +63,8 @@ const prompt = (id: string) => JSON.stringify({ type: "prompt", id, prompt: "go"
 
 /** Nothing is left of a server's connections. */
 const nothingLeft = async (server: SocketServer.SocketServer) => {
-  await expect.poll(server.fibers, { timeout: 5000 }).toBe(0)
-  await expect.poll(() => server.sockets().size, { timeout: 5000 }).toBe(0)
+  await poll(server.fibers).toBe(0)
+  await poll(() => server.sockets().size).toBe(0)
   expect(server.errors).toEqual([])
 }
 
@@ -73,13 +74,13 @@ describe("a client that says nothing", () => {
     await using server = await start(answer)
     const { received, socket } = await connectBare(server)
     socket.write(frame(1, prompt("a")))
-    await expect.poll(() => received().toString()).toContain("one")
+    await poll(() => received().toString()).toContain("one")
     const before = received().length
     await server.adjust("29 seconds")
     await still(() => received().length)
     expect(received().length).toBe(before)
     await server.adjust("1 second")
-    await expect.poll(() => received().subarray(before)).toEqual(Buffer.from([0x89, 0]))
+    await poll(() => received().subarray(before)).toEqual(Buffer.from([0x89, 0]))
     await server.adjust("29 seconds")
     expect(server.sockets().size).toBe(1)
     expect(told.ended).toBe(0)
@@ -103,7 +104,7 @@ describe("a client that says nothing", () => {
       await server.adjust("30 seconds")
       // In place of an answer, anything will do.
       talking.socket.write(frame(1, `{"type":"stop","id":"x"}`))
-      await expect.poll(() => pings).toBe(round)
+      await poll(() => pings).toBe(round)
       await still(seen)
       await server.adjust("30 seconds")
       await still(seen)
@@ -111,6 +112,86 @@ describe("a client that says nothing", () => {
     expect(server.sockets().size).toBe(2)
     talking.socket.destroy()
     quiet.close()
+    await nothingLeft(server)
+  })
+
+  it("but reads what it is sent is kept for that long", async () => {
+    const length = 16_000
+    let told = 0
+    const answer: WebSocket.Answer<never> = () =>
+      Stream.concat(
+        Stream.range(1, length).pipe(
+          Stream.rechunk(1),
+          Stream.map((i) => `${(told = i)} ${delta}`)
+        ),
+        Stream.never
+      )
+    await using server = await start(answer, { pingInterval: "10 seconds", pingTimeout: "5 seconds" })
+    const { socket } = await connectBare(server)
+    socket.write(frame(1, prompt("a")))
+    await poll(() => told).toBeGreaterThan(0)
+    socket.pause()
+    expect(await still(() => told)).toBeLessThan(length)
+    await server.adjust("10 seconds")
+    socket.resume()
+    await poll(() => told).toBe(length)
+    await still(() => socket.bytesRead)
+    await server.adjust("5 seconds")
+    await still(server.fibers)
+    expect(server.sockets().size).toBe(1)
+    await server.adjust("15 seconds")
+    await nothingLeft(server)
+    socket.destroy()
+  })
+
+  it("and does not read, once it was pinged, is a slow one", async () => {
+    const { answer, told } = endless()
+    let go = () => {}
+    const isGo = new Promise<void>((resolve) => (go = resolve))
+    await using server = await start(
+      (prompt) =>
+        Stream.unwrap(
+          Effect.as(
+            Effect.promise(() => isGo),
+            answer(prompt)
+          )
+        ),
+      {
+        pingInterval: "10 seconds",
+        pingTimeout: "5 seconds"
+      }
+    )
+    const { inbox, send, socket } = await connect(server)
+    send(prompt("a"))
+    await still(server.fibers)
+    socket.pause()
+    await server.adjust("10 seconds")
+    go()
+    await poll(() => told.elements).toBeGreaterThan(0)
+    await still(() => told.elements)
+    await server.adjust("5 seconds")
+    await still(server.fibers)
+    expect(server.sockets().size).toBe(1)
+    socket.resume()
+    send({ type: "stop", id: "a" })
+    expect(await inbox.last("a")).toMatchObject({ reason: "stopped" })
+    socket.terminate()
+    await nothingLeft(server)
+  })
+
+  it("but pings itself, for as long as it likes, is kept", async () => {
+    const { answer } = waiting()
+    await using server = await start(answer, { maxFrameSize: 1000 })
+    const { received, socket } = await connectBare(server)
+    const ping = frame(9, "p".repeat(125))
+    for (let count = 1; count <= 2200; count++) {
+      const isAnswered = new Promise((resolve) => socket.once("data", resolve))
+      socket.write(ping)
+      await isAnswered
+    }
+    expect(received().length).toBe(2200 * 127)
+    expect(server.sockets().size).toBe(1)
+    socket.destroy()
     await nothingLeft(server)
   })
 
@@ -143,7 +224,7 @@ describe("a client that does not read", () => {
     expect(await still(() => told.elements)).toBe(asked)
     expect(told.ended).toBe(0)
     await server.adjust("1 second")
-    await expect.poll(() => told.ended).toBe(3)
+    await poll(() => told.ended).toBe(3)
     // If it reads after all, it is told.
     socket.resume()
     expect(await inbox.code()).toBe(1013)
@@ -156,11 +237,11 @@ describe("a client that does not read", () => {
     await using server = await start(answer)
     const { send, socket } = await connect(server)
     send(prompt("a"))
-    await expect.poll(() => told.elements).toBeGreaterThan(0)
+    await poll(() => told.elements).toBeGreaterThan(0)
     socket.pause()
     await still(() => told.elements)
     await server.adjust("30 seconds")
-    await expect.poll(() => told.ended).toBe(1)
+    await poll(() => told.ended).toBe(1)
     expect(server.sockets().size).toBe(1)
     await server.adjust("5 seconds")
     await nothingLeft(server)
@@ -180,12 +261,12 @@ describe("a client that does not read", () => {
       for (let i = 0; i < 5; i++) await server.adjust("5 seconds")
       expect(told.elements).toBe(asked)
       socket.resume()
-      await expect.poll(() => told.elements).toBeGreaterThan(asked + 100)
+      await poll(() => told.elements).toBeGreaterThan(asked + 100)
     }
     socket.pause()
     const asked = await still(() => told.elements)
     send({ type: "stop", id: "a" })
-    await expect.poll(() => told.ended).toBe(1)
+    await poll(() => told.ended).toBe(1)
     socket.resume()
     expect(await inbox.last("a")).toMatchObject({ reason: "stopped" })
     const numbers = inbox.frames.flatMap((frame) => (frame.type === "token" ? [Number(frame.text.split(" ")[0])] : []))
@@ -252,7 +333,7 @@ describe("a server that stops", () => {
     const { socket } = await connectBare(server)
     socket.write(frame(1, prompt("a")))
     socket.pause()
-    await expect.poll(() => told.elements).toBeGreaterThan(0)
+    await poll(() => told.elements).toBeGreaterThan(0)
     await still(() => told.elements)
     const silent = await connectBare(server)
     await server.stop()
@@ -287,9 +368,9 @@ it("a client that closes and does not hang up is left: upstream at once, the con
   await using server = await start(answer)
   const { received, socket } = await connectBare(server)
   socket.write(frame(1, prompt("a")))
-  await expect.poll(() => told.elements).toBeGreaterThan(0)
+  await poll(() => told.elements).toBeGreaterThan(0)
   socket.write(frame(8, Buffer.from([0x03, 0xe8])))
-  await expect.poll(() => told.ended).toBe(1)
+  await poll(() => told.ended).toBe(1)
   await still(() => received().length)
   expect([...received().subarray(-4)]).toEqual([0x88, 2, 0x03, 0xe8])
   expect(server.sockets().size).toBe(1)
@@ -307,12 +388,12 @@ it("a client that breaks the protocol is closed by the platform, and its prompts
   ] as const) {
     const { received, socket } = await connectBare(server)
     socket.write(frame(1, prompt("a")))
-    await expect.poll(() => received().toString()).toContain("one")
+    await poll(() => received().toString()).toContain("one")
     const before = received().length
     socket.write(bytes)
-    await expect.poll(() => received().length).toBeGreaterThan(before)
+    await poll(() => received().length).toBeGreaterThan(before)
     expect([received()[before], received().readUInt16BE(before + 2)]).toEqual([0x88, code])
-    await expect.poll(server.fibers).toBe(0)
+    await poll(server.fibers).toBe(0)
     socket.destroy()
   }
   expect(told.ended).toBe(2)

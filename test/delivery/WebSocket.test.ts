@@ -23,6 +23,7 @@ import { gate } from "../support/ChatServer.ts"
 
 // Real sockets on a machine that may be busy.
 vi.setConfig({ testTimeout: 20_000 })
+const poll = <A>(read: () => A) => expect.poll(read, { timeout: 10_000 })
 
 const { connect, connectBare, connectGlobal } = SocketServer
 
@@ -468,7 +469,7 @@ describe("a large frame", () => {
     await closed
     expect(connection!.bytesRead).toBeLessThan(4 * 1024 * 1024)
     expect([received()[0], received().readUInt16BE(2)]).toEqual([0x88, 1009])
-    await expect.poll(server.fibers).toBe(0)
+    await poll(server.fibers).toBe(0)
   })
 
   it("of many small ones is none", async () => {
@@ -488,7 +489,7 @@ it("a message in fragments, with a ping between them, is one message", async () 
     socket.write(SocketServer.frame(i === 0 ? 1 : 0, text.subarray(i, i + 1), i === text.length - 1))
     if (i === 20) socket.write(SocketServer.frame(9, "ping"))
   }
-  await expect.poll(() => received().toString("utf8")).toContain(`"type":"done"`)
+  await poll(() => received().toString("utf8")).toContain(`"type":"done"`)
   expect(received().toString("utf8")).toContain(`{"type":"token","id":"a","text":"é😀 "}`)
   expect(received().includes(Buffer.from([0x8a, 4, ...Buffer.from("ping")]))).toBe(true)
   socket.destroy()
@@ -565,8 +566,8 @@ describe("a handshake", () => {
       )
     )
     expect(status).toBe(400)
-    await expect.poll(server.fibers).toBe(0)
-    await expect.poll(() => server.sockets().size).toBe(0)
+    await poll(server.fibers).toBe(0)
+    await poll(() => server.sockets().size).toBe(0)
     expect(server.errors).toEqual([])
   })
 })

@@ -5,7 +5,7 @@
 import { NodeHttpServer } from "@effect/platform-node"
 import * as Cause from "effect/Cause"
 import type * as Duration from "effect/Duration"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as HttpRouter from "effect/http/HttpRouter"
@@ -84,13 +84,23 @@ export const start = async <R>(
     Layer.provideMerge(options.clock === "test" ? TestClock.layer() : Layer.empty)
   )
   const runtime = ManagedRuntime.make(app)
-  await runtime.context()
+  const context = await runtime.context()
   const { port } = node.address() as Net.AddressInfo
-  const stop = () => runtime.dispose()
+  const adjust = (duration: Duration.Input) => Effect.runPromiseWith(context)(TestClock.adjust(duration))
+  const stop = async () => {
+    let isStopped = false
+    const stopped = runtime.dispose().finally(() => (isStopped = true))
+    // On a test's clock no deadline of the stop passes by itself.
+    while (options.clock === "test" && !isStopped) {
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      await adjust("1 minute")
+    }
+    await stopped
+  }
   return {
     url: `ws://127.0.0.1:${port}/chat`,
     port,
-    adjust: (duration) => runtime.runPromise(TestClock.adjust(duration)),
+    adjust,
     fibers: () => fibers,
     sockets: () => sockets,
     errors,
@@ -211,15 +221,22 @@ export const connectBare = async (
   headers: Readonly<Record<string, string>> = {}
 ): Promise<{ readonly socket: Net.Socket; readonly received: () => Buffer }> => {
   const socket = Net.connect({ port, host: "127.0.0.1", allowHalfOpen: true })
-  let received = Buffer.alloc(0)
+  const chunks: Array<Buffer> = []
+  const received = () => {
+    if (chunks.length > 1) chunks.splice(0, chunks.length, Buffer.concat(chunks))
+    return chunks[0] ?? Buffer.alloc(0)
+  }
   socket.on("error", () => {})
   const answered = new Promise<void>((resolve) => {
+    let isOpen = false
     socket.on("data", (bytes) => {
-      received = Buffer.concat([received, bytes])
-      const end = received.indexOf("\r\n\r\n")
-      if (end === -1 || !received.toString("latin1").startsWith("HTTP")) return
-      expect(received.toString("latin1", 0, 12)).toBe("HTTP/1.1 101")
-      received = received.subarray(end + 4)
+      chunks.push(bytes)
+      if (isOpen) return
+      const end = received().indexOf("\r\n\r\n")
+      if (end === -1) return
+      expect(received().toString("latin1", 0, 12)).toBe("HTTP/1.1 101")
+      chunks[0] = received().subarray(end + 4)
+      isOpen = true
       resolve()
     })
   })
@@ -234,7 +251,7 @@ export const connectBare = async (
   const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`)
   socket.write(`GET /chat HTTP/1.1\r\n${lines.join("")}\r\n`)
   await answered
-  return { socket, received: () => received }
+  return { socket, received }
 }
 
 /** One masked frame of a client: RFC 6455, section 5.2. The mask is of zeros, which is allowed and readable. */

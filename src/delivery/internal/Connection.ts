@@ -224,11 +224,10 @@ class Conversation<R> {
     return Effect.gen(function* () {
       while (true) {
         yield* Effect.sleep(settings.pingInterval)
-        // Behind what is not read, it would not be either: the limit for slow clients is at work.
-        if (transport.isFull()) continue
         const before = transport.vitality()
         ping()
         yield* Effect.sleep(settings.pingTimeout)
+        // Behind what is not read, a ping is not either: that is for the limit of slow clients.
         if (transport.vitality() === before && !transport.isFull()) return yield* Effect.fail(silent)
       }
     })
