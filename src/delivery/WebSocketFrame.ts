@@ -208,12 +208,8 @@ export const decode = (text: string): Result.Result<ClientFrame, Refused> => {
     return Result.fail({ id: undefined, reason: "NotJson", message: `a frame is JSON, such as ${example}.` })
   }
   const id = Predicate.hasProperty(json, "id") && isId(json.id) ? json.id : undefined
-  try {
-    const frame = decodeFrame(json)
-    if (Result.isSuccess(frame)) return Result.succeed(frame.success)
-  } catch {
-    // Nested too deeply for the stack: nothing that a prompt would be.
-  }
+  const frame = decodeFrame(json)
+  if (Result.isSuccess(frame)) return Result.succeed(frame.success)
   return Result.fail({ id, reason: "BadFrame", message: expectation(json, id) })
 }
 

@@ -8,6 +8,7 @@ import * as Stream from "effect/Stream"
 import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"
 import * as Agent from "effect-rill/agent/Agent"
+import type * as EventJson from "effect-rill/delivery/EventJson"
 import * as WebSocket from "effect-rill/delivery/WebSocket"
 import * as WebSocketFrame from "effect-rill/delivery/WebSocketFrame"
 import * as Llm from "effect-rill/Llm"
@@ -162,6 +163,25 @@ describe("a prompt", () => {
       usage: { source: "estimated", inputTokens: 1, outputTokens: 3 }
     })
     expect(inbox.text("a")).toBe("1234567890")
+  })
+
+  it("of an agent tells thoughts as events, and in the end what all of the run used", async () => {
+    const usage = { source: "exact", inputTokens: 70, outputTokens: 30 } as const
+    const state = Prompt.make("secret")
+    await using server = await answering(() =>
+      Stream.make<Array<EventJson.Event>>(
+        { _tag: "Token", content: "Hm", step: 1, phase: "thought" },
+        { _tag: "Token", content: "Tea", step: 1, phase: "answer" },
+        { _tag: "StepFinished", step: 1, outcome: "answered", reason: "length", usage: Scripted.usage, state },
+        { _tag: "Final", content: "Tea", usage, steps: 1 }
+      )
+    )
+    const { inbox, send } = await connect(server)
+    send({ type: "prompt", id: "a", prompt: "x" })
+    expect(await inbox.last("a")).toEqual({ type: "done", id: "a", reason: "length", usage })
+    expect(inbox.text("a")).toBe("Tea")
+    expect(inbox.frames[0]).toMatchObject({ type: "event", event: { _tag: "Token", phase: "thought" } })
+    expect(JSON.stringify(inbox.frames)).not.toContain("secret")
   })
 
   it("of several turns is told what they used together", async () => {
@@ -382,8 +402,8 @@ describe("a frame that cannot be read", () => {
     await inbox.until(() => inbox.text("held") === "hold")
     send(bad)
     if (reason === undefined) {
-      // Whether it is read or refused is the schema's: it ends, and in an order.
-      await inbox.last("x")
+      // It fits the schema: it is for the model's protocol to refuse it.
+      expect(await inbox.last("x")).toMatchObject({ type: "done" })
     } else {
       await inbox.until(({ frames }) => frames.length === 2)
       const refusal = inbox.frames[1]!
