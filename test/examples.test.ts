@@ -248,6 +248,18 @@ const examples: Readonly<Record<string, (name: string) => Promise<void>>> = {
         ])
       }
     ),
+  "06_websocket.ts": async (name) => {
+    const long = ["Once ", "there ", "were ", "two ", "rivers"].map(text)
+    const result = await run(name, [answer("Once", " upon", " a time"), [...long, "hold"]])
+    ok(
+      result,
+      "Once upon a time\nDone: stop, 3 tokens (exact)\nOnce there were two rivers\nDone: stopped, 7 tokens (estimated)\n"
+    )
+    expect(prompt(result.server)).toEqual([{ role: "user", content: "Tell me a story" }])
+    expect(result.server.requests.map(({ state }) => state)).toEqual(["completed", "closed"])
+    const failed = await run(name, [failure(429)])
+    ok(failed, "No answer: RateLimited\n")
+  },
 
   "08_collect.ts": async (name) => {
     const result = await run(name, [answer("A small", " stream.")])

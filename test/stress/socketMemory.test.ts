@@ -1,0 +1,79 @@
+/** A WebSocket whose client stalls holds a few buffers of the server's, not the answer. */
+import { fork } from "node:child_process"
+import { once } from "node:events"
+import { fileURLToPath } from "node:url"
+import { expect, it } from "vitest"
+import { WebSocket } from "ws"
+
+const MiB = 1024 * 1024
+const size = 900
+const length = Math.ceil((200 * MiB) / size)
+
+interface State {
+  readonly told: number
+  readonly held: number
+}
+
+it("a client that stops reading 200 MB, of a server with a heap of 64 MB, suspends it and loses nothing", async () => {
+  const child = fork(fileURLToPath(new URL("./StalledReader.ts", import.meta.url)), [String(length), String(size)], {
+    execArgv: ["-C", "rill-source", "--expose-gc", "--max-old-space-size=64"],
+    stdio: ["ignore", "inherit", "inherit", "ipc"]
+  })
+  const exited = once(child, "exit")
+  const [port] = (await once(child, "message")) as [number]
+  const ask = async (): Promise<State> => {
+    child.send("tell")
+    return ((await once(child, "message")) as [State])[0]
+  }
+  const before = await ask()
+  const socket = new WebSocket(`ws://127.0.0.1:${port}/chat`)
+  await once(socket, "open")
+  const closed = once(socket, "close")
+  let tokens = 0
+  let characters = 0
+  let last: unknown
+  const paused = new Promise<void>((resolve) => {
+    socket.on("message", (data) => {
+      const frame = JSON.parse(data.toString()) as { readonly type: string; readonly text?: string }
+      last = frame
+      if (frame.type !== "token") return
+      characters += frame.text!.length
+      if (++tokens !== 1000) return
+      socket.pause()
+      resolve()
+    })
+  })
+  socket.send(JSON.stringify({ type: "prompt", id: "a", prompt: "go" }))
+  await paused
+
+  let state = await ask()
+  for (let still = 0; still < 5;) {
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    const next = await ask()
+    still = next.told === state.told ? still + 1 : 0
+    state = next
+  }
+  expect(state.told * size).toBeLessThan(32 * MiB)
+  expect(state.held - before.held).toBeLessThan(16 * MiB)
+  const atStall = state
+  socket.resume()
+
+  const done = expect.poll(() => last, { timeout: 50_000 }).toMatchObject({ type: "done" })
+  const along: Array<number> = []
+  for (let told = 0; told < length;) {
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    const next = await ask()
+    told = next.told
+    along.push(next.held - before.held)
+  }
+  await done
+  expect([tokens, characters]).toEqual([length, length * size])
+  expect(along.toSorted((a, b) => b - a)[1] ?? 0).toBeLessThan(16 * MiB)
+  console.log(
+    `at the stall ${((atStall.told * size) / MiB).toFixed(1)} MiB were asked for, and ${((atStall.held - before.held) / MiB).toFixed(1)} MiB more held than before; most along the way ${(Math.max(...along) / MiB).toFixed(1)} MiB`
+  )
+  socket.close()
+  await closed
+  child.send("stop")
+  expect((await exited)[0]).toBe(0)
+}, 60_000)
