@@ -20,7 +20,10 @@ import * as Schema from "effect/Schema"
  */
 export const LlmUsage = Schema.Struct({
   source: Schema.Literals(["exact", "estimated"]),
-  /** Tokens of the request, as the provider counts them. */
+  /**
+   * Tokens of the request, all of them: those that were read from the prompt cache or written to it are
+   * among them, also where the provider counts them apart, as Anthropic does.
+   */
   inputTokens: Schema.optionalKey(Schema.Number),
   /** Tokens of the answer; where the provider says so, those of its reasoning are among them. */
   outputTokens: Schema.optionalKey(Schema.Number),

@@ -269,14 +269,21 @@ const count = (state: Blocks.State, usage: unknown): void => {
   for (const [name, value] of Object.entries(usage)) if (isPresent(value)) state.counts[name] = value
 }
 
+/**
+ * `input_tokens` is what follows the last cache breakpoint: what was read from the cache or written to
+ * it comes on top. https://platform.claude.com/docs/en/build-with-claude/prompt-caching
+ */
 const readUsage = (raw: Json): LlmUsage.LlmUsage => {
   const details = isRecord(raw["output_tokens_details"]) ? raw["output_tokens_details"] : {}
+  const cacheReadTokens = raw["cache_read_input_tokens"]
+  const cacheWriteTokens = raw["cache_creation_input_tokens"]
+  const input = [raw["input_tokens"], cacheReadTokens, cacheWriteTokens].filter((count) => typeof count === "number")
   return LlmUsage.exact(raw, {
-    inputTokens: raw["input_tokens"],
+    inputTokens: input.length === 0 ? undefined : input.reduce((sum, count) => sum + count),
     outputTokens: raw["output_tokens"],
     reasoningTokens: details["thinking_tokens"],
-    cacheReadTokens: raw["cache_read_input_tokens"],
-    cacheWriteTokens: raw["cache_creation_input_tokens"]
+    cacheReadTokens,
+    cacheWriteTokens
   })
 }
 

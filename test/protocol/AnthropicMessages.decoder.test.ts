@@ -102,11 +102,11 @@ describe("the end", () => {
 })
 
 describe("usage", () => {
-  it.effect("is the last of each count, input without what the cache read and wrote", () =>
+  it.effect("is the last of each count, what the cache read and wrote among the input", () =>
     Effect.gen(function* () {
       expect((yield* fold("usage")).usage).toEqual({
         source: "exact",
-        inputTokens: 12,
+        inputTokens: 2312,
         outputTokens: 40,
         reasoningTokens: 30,
         cacheReadTokens: 2000,
@@ -125,7 +125,7 @@ describe("usage", () => {
 
   it.effect("that only the beginning has is of the input; the output is estimated", () =>
     Effect.gen(function* () {
-      const expected = { source: "estimated", inputTokens: 10, cacheReadTokens: 5, outputTokens: 5 }
+      const expected = { source: "estimated", inputTokens: 15, cacheReadTokens: 5, outputTokens: 5 }
       expect((yield* fold("usage-at-start-alone")).usage).toMatchObject(expected)
       const { error } = yield* decode("error-overloaded")
       expect(error?.usage).toMatchObject({ source: "estimated", inputTokens: 20, outputTokens: 1 })
