@@ -15,7 +15,7 @@ const arrows: Readonly<Record<string, ReadonlyArray<string>>> = {
   wire: [],
   // The forms that it fills in: types only, see below.
   protocol: ["wire"],
-  provider: ["protocol", "wire", "Llm"],
+  provider: ["policy", "protocol", "wire", "Llm"],
   policy: ["Llm"],
   bridge: ["Llm"],
   agent: ["policy", "Llm"],

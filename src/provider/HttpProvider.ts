@@ -12,6 +12,7 @@ import type { Llm } from "../Llm.ts"
 import { Authentication, type InvalidRequest, LlmError, type Phase, type Reason, Unreachable } from "../LlmError.ts"
 import type { LlmRequest } from "../LlmRequest.ts"
 import type { LlmUsage } from "../LlmUsage.ts"
+import * as Telemetry from "../policy/Telemetry.ts"
 import type { Protocol } from "../protocol/Protocol.ts"
 import { conceal } from "../wire/Concealment.ts"
 import type { Progress } from "../wire/Decoder.ts"
@@ -54,7 +55,7 @@ export interface Key {
 }
 
 /**
- * Makes the service.
+ * Makes the service. Each request has a span and metrics: see `policy/Telemetry`.
  *
  * @category constructors
  * @since 0.1.0
@@ -62,9 +63,21 @@ export interface Key {
 export const make = <S extends Progress>(
   options: Options<S>
 ): Effect.Effect<Llm["Service"], never, HttpClient.HttpClient> =>
-  Effect.map(HttpClient.HttpClient, (client) => ({
-    events: (request) => Stream.unwrap(open(client, options, request))
-  }))
+  Effect.map(HttpClient.HttpClient, (client) => {
+    const { model, provider } = options
+    const telemetry = { provider, model, server: serverOf(options.url) }
+    return {
+      events: (request) => Telemetry.tap(Stream.unwrap(open(client, options, request)), telemetry, request)
+    }
+  })
+
+/** Where requests go, for spans: the same for all models. A URL that is none is refused when it is asked for. */
+const serverOf = (url: Options<never>["url"]): { readonly address: string; readonly port: number } | undefined => {
+  const parsed = URL.parse(typeof url === "string" ? url : url("model"))
+  if (parsed === null || parsed.hostname === "") return undefined
+  const port = parsed.port === "" ? (parsed.protocol === "http:" ? 80 : 443) : Number(parsed.port)
+  return { address: parsed.hostname, port }
+}
 
 const open = Effect.fnUntraced(function* <S extends Progress>(
   client: HttpClient.HttpClient,
