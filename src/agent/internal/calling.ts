@@ -19,6 +19,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { Run, ToolEnd, ToolStart } from "../../policy/Callbacks.ts"
 import { ToolFailed, type ToolFailure } from "../AgentError.ts"
+import * as AgentSpan from "./AgentSpan.ts"
 import type { Call, Result } from "./Strategy.ts"
 
 /** What runs tools, with all that they need. */
@@ -33,6 +34,8 @@ export interface Tools {
   readonly timeout: Duration.Input | undefined
   readonly onStart: ((call: ToolStart, run: Run) => Effect.Effect<void>) | undefined
   readonly onEnd: ((ended: ToolEnd, run: Run) => Effect.Effect<void>) | undefined
+  /** The agent's name, for spans. */
+  readonly agent: string | undefined
   /** Gives handlers and schemas what they need. */
   readonly provide: <A, E>(effect: Effect.Effect<A, E, unknown>) => Effect.Effect<A, E>
 }
@@ -72,9 +75,10 @@ export const run = Effect.fnUntraced(function* (
           duration: tools.timeout,
           orElse: () => Effect.succeed(failed(call, "timeout", "The tool took too long and was stopped."))
         })
+  const traced = AgentSpan.execute(tools.agent, tool, call, timed)
   return yield* onEnd === undefined
-    ? timed
-    : Effect.onExit(timed, (exit) =>
+    ? traced
+    : Effect.onExit(traced, (exit) =>
         onEnd({ id, name, exit: Exit.isSuccess(exit) ? exitOf(exit.value) : exit }, callbackRun)
       )
 })

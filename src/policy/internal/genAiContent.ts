@@ -37,6 +37,13 @@ export const output = (response: LlmResponse, reason: FinishReason | "error"): R
   }
 }
 
+/** The answer of an agent. */
+export const answer = (content: string): Record<string, unknown> => ({
+  "gen_ai.output.messages": JSON.stringify([
+    { role: "assistant", parts: [{ type: "text", content }], finish_reason: "stop" }
+  ])
+})
+
 /** A reason by the conventions' names. */
 export const finishReason = (reason: FinishReason): string =>
   reason === "tool-calls" ? "tool_call" : reason === "content-filter" ? "content_filter" : reason
