@@ -267,7 +267,8 @@ export class ChatSpan implements Watch<LlmEvent, LlmError> {
         "gen_ai.response.id": started?.id,
         "gen_ai.response.model": started?.model,
         "gen_ai.response.finish_reasons": reason && [reason],
-        "gen_ai.response.time_to_first_chunk": firstAt && instruments.inSeconds(begun.startedAt, firstAt),
+        "gen_ai.response.time_to_first_chunk":
+          firstAt === undefined ? undefined : instruments.inSeconds(begun.startedAt, firstAt),
         "error.type": type,
         "rill.request_id": error?.requestId,
         "rill.attempts": within.attempts === 0 ? undefined : within.attempts
