@@ -84,7 +84,7 @@ export const observing = (): Observed => {
     points: (name) =>
       snapshot().flatMap((metric) => {
         if (metric.id !== name) return []
-        const { unit, ...attributes } = metric.attributes ?? {}
+        const { unit: _unit, ...attributes } = metric.attributes ?? {}
         if (metric.type === "Histogram") {
           const { buckets, count, sum } = metric.state
           return [{ attributes: { ...attributes }, count, sum, boundaries: buckets.map(([boundary]) => boundary) }]
