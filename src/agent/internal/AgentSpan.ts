@@ -1,17 +1,16 @@
 /**
- * The spans and metrics of an agent's run and of its tools, by the names of
+ * The span and the metric of an agent's run, by the names of
  * https://github.com/open-telemetry/semantic-conventions-genai/blob/main/docs/gen-ai/gen-ai-agent-spans.md.
  *
  * @internal
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
-import * as Prompt from "effect/ai/Prompt"
-import type * as Tool from "effect/ai/Tool"
+import type * as Prompt from "effect/ai/Prompt"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import * as Tracer from "effect/Tracer"
+import type * as Tracer from "effect/Tracer"
 import type { LlmRequest } from "../../LlmRequest.ts"
 import * as LlmUsage from "../../LlmUsage.ts"
 import * as genAi from "../../policy/internal/genAi.ts"
@@ -22,8 +21,6 @@ import * as spans from "../../policy/internal/spans.ts"
 import * as Telemetry from "../../policy/Telemetry.ts"
 import { type AgentError, isAgentError } from "../AgentError.ts"
 import type { AgentEvent, Of } from "../AgentEvent.ts"
-import type { Called } from "./calling.ts"
-import type { Call } from "./Strategy.ts"
 
 export interface Options {
   readonly name: string | undefined
@@ -133,55 +130,4 @@ const judge = (ending: Ending<AgentError>, isAnswered: boolean): Verdict => {
     return { error, type, exit: spans.failure("AgentError", error.message) }
   }
   return Cause.hasDies(ending.cause) ? spans.defect(ending.cause) : { exit: Exit.interrupt() }
-}
-
-/** Runs a tool in a span of its own. */
-export const execute = (
-  agent: string | undefined,
-  tool: Tool.Any,
-  { id, input, name }: Call,
-  run: Effect.Effect<Called>
-): Effect.Effect<Called> =>
-  Effect.withFiber((fiber) => {
-    if (!fiber.getRef(Telemetry.Enabled)) return run
-    const content = fiber.getRef(Telemetry.Content)
-    const attributes = genAi.defined({
-      "gen_ai.operation.name": "execute_tool",
-      "gen_ai.tool.name": name,
-      "gen_ai.tool.call.id": id,
-      "gen_ai.tool.type": "function",
-      "gen_ai.tool.description": tool.description,
-      "gen_ai.agent.name": agent,
-      "gen_ai.tool.call.arguments": content ? JSON.stringify(input) : undefined
-    })
-    return Effect.flatMap(spans.begin(`execute_tool ${name}`, "internal", attributes, undefined), (begun) =>
-      Effect.onExit(Effect.provideService(run, Tracer.ParentSpan, begun.span), (exit) =>
-        Effect.sync(() => {
-          const at = begun.now()
-          const { exit: told, type } = judgeTool(exit)
-          if (type !== undefined) begun.span.attribute("error.type", type)
-          if (content && Exit.isSuccess(exit) && type === undefined) {
-            begun.span.attribute("gen_ai.tool.call.result", JSON.stringify(exit.value.result.encoded))
-          }
-          const series = { "gen_ai.tool.name": name, "gen_ai.tool.type": "function", "gen_ai.agent.name": agent }
-          instruments.update(
-            instruments.toolDuration,
-            instruments.inSeconds(begun.startedAt, at),
-            { ...series, "error.type": type },
-            begun.context
-          )
-          begun.end(at, told)
-        })
-      )
-    )
-  })
-
-const judgeTool = (
-  exit: Exit.Exit<Called>
-): { readonly exit: Exit.Exit<void, unknown>; readonly type?: string | undefined } => {
-  if (Exit.isFailure(exit)) return Cause.hasDies(exit.cause) ? spans.defect(exit.cause) : { exit: Exit.interrupt() }
-  const { failed } = exit.value
-  return failed === undefined
-    ? { exit: Exit.void }
-    : { type: failed.failure, exit: spans.failure("ToolFailed", failed.message) }
 }

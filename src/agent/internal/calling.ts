@@ -19,8 +19,8 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { Run, ToolEnd, ToolStart } from "../../policy/Callbacks.ts"
 import { ToolFailed, type ToolFailure } from "../AgentError.ts"
-import * as AgentSpan from "./AgentSpan.ts"
 import type { Call, Result } from "./Strategy.ts"
+import * as ToolSpan from "./ToolSpan.ts"
 
 /** What runs tools, with all that they need. */
 export interface Tools {
@@ -75,7 +75,7 @@ export const run = Effect.fnUntraced(function* (
           duration: tools.timeout,
           orElse: () => Effect.succeed(failed(call, "timeout", "The tool took too long and was stopped."))
         })
-  const traced = AgentSpan.execute(tools.agent, tool, call, timed)
+  const traced = ToolSpan.execute(tools.agent, tool, call, timed)
   return yield* onEnd === undefined
     ? traced
     : Effect.onExit(traced, (exit) =>
@@ -111,7 +111,7 @@ const attempt = (
 ): Effect.Effect<Called> =>
   Effect.gen(function* () {
     let last: Tool.HandlerResult<Tool.Any> | undefined
-    const results = yield* tools.handle(call.name, call.input, call.id)
+    const results = yield* ToolSpan.withoutInput(tools.handle(call.name, call.input, call.id), call)
     yield* Stream.runForEach(results, (result) => {
       if (result.preliminary) return onProgress(contentOf(result.encodedResult, result.modelOutput))
       last = result
