@@ -7,10 +7,11 @@ import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { Llm } from "../Llm.ts"
-import { Authentication, type InvalidRequest, LlmError, type Phase, type Reason, Unreachable } from "../LlmError.ts"
-import type { LlmRequest } from "../LlmRequest.ts"
+import { Authentication, type InvalidRequest, LlmError, type Phase, Reason, Unreachable } from "../LlmError.ts"
+import * as LlmRequest from "../LlmRequest.ts"
 import type { LlmUsage } from "../LlmUsage.ts"
 import * as Telemetry from "../policy/Telemetry.ts"
 import type { Protocol } from "../protocol/Protocol.ts"
@@ -82,21 +83,33 @@ const serverOf = (url: Options<never>["url"]): { readonly address: string; reado
 const open = Effect.fnUntraced(function* <S extends Progress>(
   client: HttpClient.HttpClient,
   options: Options<S>,
-  request: LlmRequest
+  request: LlmRequest.LlmRequest
 ) {
   const { protocol, provider } = options
   const model = request.model ?? options.model
+  let secrets: ReadonlyArray<string> = []
+  const hideKeys = (text: string) => conceal(text, secrets)
+  // In words of the provider's: ours have no prompt in them, and prompts may have words of ours.
+  const hide = (text: string) => conceal(text, [...secrets, ...promptOf(request)])
   const fail = (reason: Reason, phase: Phase, details: Details) =>
-    new LlmError({ reason, provider, model, phase, emitted: 0, ...defined(details) })
+    new LlmError({
+      reason: withoutKeys(reason, hideKeys),
+      provider,
+      model,
+      phase,
+      emitted: 0,
+      ...defined(details, hideKeys)
+    })
 
   const encoded = protocol.encode(request, options.model)
   if (Result.isFailure(encoded)) return yield* fail(encoded.failure, "request", {})
   const { body, inputCharacters } = encoded.success
-  const { headers, secrets } = yield* currentKey(options.key).pipe(
+  const { headers, secrets: ours } = yield* currentKey(options.key).pipe(
     Effect.flatMap((key) => Effect.fromResult(plainHeaders(options.headers, key))),
     Effect.mapError((reason) => fail(reason, "request", {}))
   )
-  const meaning = (failure: Http.HttpFailure) => protocol.error({ ...failure, body: conceal(failure.body, secrets) })
+  secrets = ours
+  const meaning = (failure: Http.HttpFailure) => protocol.error({ ...failure, body: hide(failure.body) })
   const accept = protocol.framing === "sse" ? "text/event-stream" : "application/x-ndjson"
   const url = typeof options.url === "string" ? options.url : options.url(model)
   const answer = yield* Http.send(client, { url, headers, body, accept }).pipe(
@@ -116,7 +129,7 @@ const open = Effect.fnUntraced(function* <S extends Progress>(
     declared:
       protocol.framing === "sse" ? answer.contentType.includes("event-stream") : answer.contentType.includes("ndjson"),
     decoder,
-    turn: { provider, inputCharacters, conceal: (text) => conceal(text, secrets) },
+    turn: { provider, inputCharacters, conceal: hide },
     notAStream: (body) => meaning(answer.toFailure(body)),
     bodyFailed: Http.bodyFailed,
     fail: (reason, state) => {
@@ -139,13 +152,32 @@ interface Details {
   readonly shouldRetry?: boolean | undefined
 }
 
-const defined = ({ emitted, requestId, retryAfter, shouldRetry, usage }: Details) => ({
+const defined = ({ emitted, requestId, retryAfter, shouldRetry, usage }: Details, hide: (text: string) => string) => ({
   ...(emitted === undefined ? undefined : { emitted }),
   ...(usage === undefined ? undefined : { usage }),
-  ...(requestId === undefined ? undefined : { requestId }),
+  ...(requestId === undefined ? undefined : { requestId: hide(requestId) }),
   ...(retryAfter === undefined ? undefined : { retryAfter }),
   ...(shouldRetry === undefined ? undefined : { shouldRetry })
 })
+
+/** A reason without keys, however they had been spelled before it was read. */
+const withoutKeys = (reason: Reason, hide: (text: string) => string): Reason => {
+  const code = "code" in reason ? reason.code : undefined
+  const told = { message: hide(reason.message), ...(code === undefined ? undefined : { code: hide(code) }) }
+  if (told.message === reason.message && told.code === code) return reason
+  return Schema.decodeUnknownSync(Reason)({ ...reason, ...told })
+}
+
+/** The words of a prompt. */
+const promptOf = (request: LlmRequest.LlmRequest): ReadonlyArray<string> => {
+  const messages = LlmRequest.messages(request)
+  if (Result.isFailure(messages)) return []
+  return messages.success.flatMap((message) =>
+    message.role === "system"
+      ? message.content
+      : message.content.flatMap((part) => (part.type === "text" || part.type === "reasoning" ? part.text : []))
+  )
+}
 
 interface PlainHeaders {
   readonly headers: Record<string, string>
