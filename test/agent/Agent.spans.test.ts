@@ -32,7 +32,9 @@ const handlers = toolkit.toLayer({
       ? Effect.fail("the secret failed")
       : what === "die"
         ? Effect.die(new TypeError("secret"))
-        : Effect.annotateCurrentSpan({ parameters: "the handler's own", tool: "its own" }).pipe(
+        : Effect.annotateCurrentSpan(
+            what.startsWith("secret") ? {} : { parameters: "the handler's own", tool: "its own" }
+          ).pipe(
             Effect.andThen(Effect.withSpan(Effect.sleep("2 seconds"), `inside ${what}`)),
             Effect.as(`secret ${what}`)
           ),

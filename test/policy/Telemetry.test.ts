@@ -524,15 +524,17 @@ describe("what is inside", () => {
     Effect.gen(function* () {
       const observed = observing()
       const order: Array<string> = []
-      const held = Stream.ensuring(
-        arrays([[token("a")], [finished]]),
-        Effect.sync(() => void order.push(`released, ${observed.span("chat").outcome}`))
+      // Held by the scope of the stream, as connections are.
+      const held = Stream.unwrap(
+        Effect.acquireRelease(Effect.succeed(arrays([[token("a")], [finished]])), () =>
+          Effect.sync(() => void order.push(`released, ${observed.spans.at(-1)!.outcome}`))
+        )
       )
       const onCost = () => Effect.sync(() => void order.push("cost"))
       const llm = Telemetry.attach(service(held), { cost: () => 1, onCost })
       yield* within(observed, Stream.runDrain(llm.events({ prompt: "Hi" })))
-      yield* within(observing(), Stream.runDrain(Stream.take(llm.events({ prompt: "Hi" }), 1)))
-      expect(order).toEqual(["released, open", "cost", "released, ok", "cost"])
+      yield* within(observed, Stream.runDrain(Stream.take(llm.events({ prompt: "Hi" }), 1)))
+      expect(order).toEqual(["released, open", "cost", "released, open", "cost"])
     })
   )
 })
@@ -759,6 +761,17 @@ describe("over a policy", () => {
       expect(observed.points("rill.switches").map(({ count }) => count)).toEqual([1])
       expect(observed.span("chat outermost").events).toHaveLength(3)
       expect(observed.points("rill.active_streams").every(({ count }) => count === 0)).toBe(true)
+    })
+  )
+
+  it.effect("knows its attempts across spans of others", () =>
+    Effect.gen(function* () {
+      const observed = observing()
+      const between: Llm.Llm["Service"] = { events: (request) => Stream.withSpan(good.events(request), "between") }
+      const llm = Telemetry.attach(between, { model: "whole" })
+      yield* within(observed, Stream.runDrain(llm.events({ prompt: "Hi" })))
+      expect(observed.span("chat second").within).toBe("between")
+      expect(observed.points("gen_ai.client.token.usage").map(({ sum }) => sum)).toEqual([7, 3])
     })
   )
 
