@@ -15,18 +15,21 @@
 import * as Prompt from "effect/ai/Prompt"
 import type * as Tool from "effect/ai/Tool"
 import type * as Toolkit from "effect/ai/Toolkit"
-import type * as Context from "effect/Context"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as Tracer from "effect/Tracer"
 import { Llm } from "../Llm.ts"
 import type { LlmRequest } from "../LlmRequest.ts"
 import type { LlmUsage } from "../LlmUsage.ts"
 import * as Callbacks from "../policy/Callbacks.ts"
+import { spanned } from "../policy/internal/spanned.ts"
 import type { AgentError } from "./AgentError.ts"
 import type { AgentEvent } from "./AgentEvent.ts"
+import * as AgentSpan from "./internal/AgentSpan.ts"
 import { check } from "./internal/check.ts"
 import { Conversation, goOn, type Hooks, invalid, none, unstarted } from "./internal/Conversation.ts"
 import * as Loop from "./internal/Loop.ts"
@@ -59,6 +62,8 @@ export interface Options<Tools extends Record<string, Tool.Any>, RC = never, RA 
    * when the run ends.
    */
   readonly toolkit: Toolkit.Toolkit<Tools>
+  /** What its spans and metrics know it by: one name for all runs, such as `"researcher"`. Default: none. */
+  readonly name?: string | undefined
   /**
    * `tools`: the provider's tool calling, the default. `react`: thoughts and actions as text, for models
    * that can only write.
@@ -188,6 +193,7 @@ export const make = <Tools extends Record<string, Tool.Any>, RC = never, RA = ne
   type R = Requirements<Tools> | RC | RA
   const wrong = check(options)
   const { approve, callbacks = {}, onLimit = "fail", onToolError = "observe", request = {}, system, toolkit } = options
+  const { name } = options
   const { concurrency = "unbounded", maxDuration, maxRepairs = 2, maxSteps, maxToolCalls, tokenBudget } = options
   const limits: Loop.Limits = {
     steps: maxSteps ?? 10,
@@ -199,6 +205,9 @@ export const make = <Tools extends Record<string, Tool.Any>, RC = never, RA = ne
   const strategy = makeStrategy(toolkit, system, request)
 
   const start = (input: Prompt.RawInput, hooks: Hooks): Stream.Stream<AgentEvent, AgentError, R> =>
+    spanned(run(input, hooks), AgentSpan.begin({ name, input, system, request }))
+
+  const run = (input: Prompt.RawInput, hooks: Hooks): Stream.Stream<AgentEvent, AgentError, R> =>
     Stream.unwrap(
       Effect.gen(function* () {
         const earlier = yield* hooks.begin
@@ -222,6 +231,7 @@ export const make = <Tools extends Record<string, Tool.Any>, RC = never, RA = ne
             timeout: options.toolTimeout,
             onStart: callbacks.onToolStart && ((call, run) => provide(callbacks.onToolStart!(call, run))),
             onEnd: callbacks.onToolEnd && ((ended, run) => provide(callbacks.onToolEnd!(ended, run))),
+            agent: name,
             provide
           },
           limits,
@@ -269,10 +279,17 @@ const answer = <R>(events: Stream.Stream<AgentEvent, AgentError, R>): Effect.Eff
     })
   })
 
-/** Gives effects of any needs a context that has them all: what they need is part of the agent's `R`. */
+/**
+ * Gives effects of any needs a context that has them all: what they need is part of the agent's `R`. They stay
+ * in the span that they are in.
+ */
 const provideAll = <R>(
   context: Context.Context<R>
 ): (<A, E>(effect: Effect.Effect<A, E, unknown>) => Effect.Effect<A, E>) => {
   const all = context as Context.Context<unknown>
-  return (effect) => Effect.provideContext(effect, all)
+  return (effect) =>
+    Effect.withFiber((fiber) => {
+      const span = Context.getOption(fiber.context, Tracer.ParentSpan)
+      return Effect.provideContext(effect, Option.isSome(span) ? Context.add(all, Tracer.ParentSpan, span.value) : all)
+    })
 }

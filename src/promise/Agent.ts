@@ -30,6 +30,8 @@ export interface Approval {
 export interface AgentOptions {
   /** The tools, made with `Rill.tool`, by the names that the model calls them by. */
   readonly tools: Readonly<Record<string, Tool>>
+  /** What its spans and metrics know it by: one name for all runs, such as `"researcher"`. Default: none. */
+  readonly name?: string | undefined
   /**
    * `tools`: the provider's tool calling, the default. `react`: thoughts and actions as text, for models
    * that can only write.

@@ -94,7 +94,7 @@ export const fromHttpFailure = (failure: HttpFailure): Reason => {
   const { body, status } = failure
   const report = readReport(parse(body))
   if (status < 400) {
-    const begins = `The answer is HTTP ${status} but not the event stream that was asked for; it begins ${quote(body)}.`
+    const begins = `The answer is HTTP ${status} but not the event stream that was asked for; it ${looks(body)}.`
     const message = report === undefined ? begins : `${sentence(report.message)} ${begins}`
     return classify(status, { ...report, message })
   }
@@ -330,6 +330,18 @@ const parse = (body: string): unknown => {
   } catch {
     return undefined
   }
+}
+
+/** What a body with a good status looks like. What may be an answer is not quoted. */
+const looks = (body: string): string => {
+  const value = parse(body)
+  if (Predicate.isObject(value) && !Array.isArray(value)) {
+    const names = Object.keys(value).slice(0, 8)
+    return `is JSON with the fields ${names.map((name) => JSON.stringify(name.slice(0, 32))).join(", ")}`
+  }
+  if (/^\s*[[{]/.test(body)) return "is JSON"
+  if (/^\s*(?:data|event|id|retry)?:/.test(body)) return "is an event stream"
+  return `begins ${quote(body)}`
 }
 
 /** The beginning of a body on one line, for a message. */

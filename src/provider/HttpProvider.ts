@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { Llm } from "../Llm.ts"
 import {
@@ -16,12 +17,13 @@ import {
   type InvalidRequest,
   LlmError,
   type Phase,
-  type Reason,
+  Reason,
   Unreachable
 } from "../LlmError.ts"
-import type { LlmRequest } from "../LlmRequest.ts"
+import * as LlmRequest from "../LlmRequest.ts"
 import type { LlmUsage } from "../LlmUsage.ts"
 import * as Deadlines from "../policy/Deadlines.ts"
+import * as Telemetry from "../policy/Telemetry.ts"
 import type { Protocol } from "../protocol/Protocol.ts"
 import { conceal } from "../wire/Concealment.ts"
 import type { Progress } from "../wire/Decoder.ts"
@@ -67,7 +69,7 @@ export interface Key {
 }
 
 /**
- * Makes the service.
+ * Makes the service. Each request has a span and metrics: see `policy/Telemetry`.
  *
  * @category constructors
  * @since 0.1.0
@@ -75,32 +77,56 @@ export interface Key {
 export const make = <S extends Progress>(
   options: Options<S>
 ): Effect.Effect<Llm["Service"], never, HttpClient.HttpClient> =>
-  Effect.map(HttpClient.HttpClient, (client) => ({
-    name: `${options.provider}/${options.model}`,
-    prefill: options.prefill,
-    events: (request) => Stream.unwrap(open(client, options, request))
-  }))
+  Effect.map(HttpClient.HttpClient, (client) => {
+    const { model, provider } = options
+    const telemetry = { provider, model, server: serverOf(options.url) }
+    return {
+      name: `${provider}/${model}`,
+      prefill: options.prefill,
+      events: (request) => Telemetry.tap(Stream.unwrap(open(client, options, request)), telemetry, request)
+    }
+  })
+
+/** Where requests go, for spans: the same for all models. A URL that is none is refused when it is asked for. */
+const serverOf = (url: Options<never>["url"]): { readonly address: string; readonly port: number } | undefined => {
+  const parsed = URL.parse(typeof url === "string" ? url : url("model"))
+  if (parsed === null || parsed.hostname === "") return undefined
+  const port = parsed.port === "" ? (parsed.protocol === "http:" ? 80 : 443) : Number(parsed.port)
+  return { address: parsed.hostname, port }
+}
 
 const open = Effect.fnUntraced(function* <S extends Progress>(
   client: HttpClient.HttpClient,
   options: Options<S>,
-  request: LlmRequest
+  request: LlmRequest.LlmRequest
 ) {
   const { protocol, provider } = options
   const model = request.model ?? options.model
+  let secrets: ReadonlyArray<string> = []
+  const hideKeys = (text: string) => conceal(text, secrets)
+  // In words of the provider's: ours have no prompt in them, and prompts may have words of ours.
+  const hide = (text: string) => conceal(text, [...secrets, ...promptOf(request)])
   const fail = (reason: Reason, phase: Phase, details: Details) =>
-    new LlmError({ reason, provider, model, phase, emitted: 0, ...defined(details) })
+    new LlmError({
+      reason: withoutKeys(reason, hideKeys),
+      provider,
+      model,
+      phase,
+      emitted: 0,
+      ...defined(details, hideKeys)
+    })
 
   const startedAt = nowOf(yield* Clock.Clock)
   const limits = yield* Effect.mapError(Deadlines.limits, (reason) => fail(reason, "request", {}))
   const encoded = protocol.encode(request, options.model)
   if (Result.isFailure(encoded)) return yield* fail(encoded.failure, "request", {})
   const { body, inputCharacters } = encoded.success
-  const { headers, secrets } = yield* Http.within(currentKey(options.key), limits, startedAt).pipe(
+  const { headers, secrets: ours } = yield* Http.within(currentKey(options.key), limits, startedAt).pipe(
     Effect.flatMap((key) => Effect.fromResult(plainHeaders(options.headers, key))),
     Effect.mapError((reason) => fail(reason, "request", {}))
   )
-  const meaning = (failure: Http.HttpFailure) => protocol.error({ ...failure, body: conceal(failure.body, secrets) })
+  secrets = ours
+  const meaning = (failure: Http.HttpFailure) => protocol.error({ ...failure, body: hide(failure.body) })
   const accept = protocol.framing === "sse" ? "text/event-stream" : "application/x-ndjson"
   const url = typeof options.url === "string" ? options.url : options.url(model)
   const answer = yield* Http.send(client, { url, headers, body, accept }, limits, startedAt).pipe(
@@ -120,7 +146,7 @@ const open = Effect.fnUntraced(function* <S extends Progress>(
     declared:
       protocol.framing === "sse" ? answer.contentType.includes("event-stream") : answer.contentType.includes("ndjson"),
     decoder,
-    turn: { provider, inputCharacters, conceal: (text) => conceal(text, secrets) },
+    turn: { provider, inputCharacters, conceal: hide },
     notAStream: (body) => meaning(answer.toFailure(body)),
     bodyFailed: Http.bodyFailed,
     limits,
@@ -145,13 +171,32 @@ interface Details {
   readonly shouldRetry?: boolean | undefined
 }
 
-const defined = ({ emitted, requestId, retryAfter, shouldRetry, usage }: Details) => ({
+const defined = ({ emitted, requestId, retryAfter, shouldRetry, usage }: Details, hide: (text: string) => string) => ({
   ...(emitted === undefined ? undefined : { emitted }),
   ...(usage === undefined ? undefined : { usage }),
-  ...(requestId === undefined ? undefined : { requestId }),
+  ...(requestId === undefined ? undefined : { requestId: hide(requestId) }),
   ...(retryAfter === undefined ? undefined : { retryAfter }),
   ...(shouldRetry === undefined ? undefined : { shouldRetry })
 })
+
+/** A reason without keys, however they had been spelled before it was read. */
+const withoutKeys = (reason: Reason, hide: (text: string) => string): Reason => {
+  const code = "code" in reason ? reason.code : undefined
+  const told = { message: hide(reason.message), ...(code === undefined ? undefined : { code: hide(code) }) }
+  if (told.message === reason.message && told.code === code) return reason
+  return Schema.decodeUnknownSync(Reason)({ ...reason, ...told })
+}
+
+/** The words of a prompt. */
+const promptOf = (request: LlmRequest.LlmRequest): ReadonlyArray<string> => {
+  const messages = LlmRequest.messages(request)
+  if (Result.isFailure(messages)) return []
+  return messages.success.flatMap((message) =>
+    message.role === "system"
+      ? message.content
+      : message.content.flatMap((part) => (part.type === "text" || part.type === "reasoning" ? part.text : []))
+  )
+}
 
 interface PlainHeaders {
   readonly headers: Record<string, string>

@@ -31,13 +31,24 @@ export const keyPattern = /\b(?:sk|pk|gsk|xai|key)-[\w*-]{6,}/g
 
 /**
  * Hides secrets, and what looks like a key, in a text: some providers quote the key, or most of it, in
- * their errors.
+ * their errors. Secrets are found as they are, and as JSON or a URL spells them.
  *
  * @category concealing
  * @since 0.1.0
  */
 export const conceal = (text: string, secrets: ReadonlyArray<string>): string => {
   let out = text
-  for (const secret of secrets) if (secret.length >= minSecretLength) out = out.replaceAll(secret, concealed)
+  for (const secret of secrets) {
+    if (secret.length < minSecretLength || secret.length > text.length) continue
+    for (const spelling of spellings(secret)) out = out.replaceAll(spelling, concealed)
+  }
   return out.replace(keyPattern, concealed)
+}
+
+const spellings = (text: string): ReadonlySet<string> => {
+  const json = JSON.stringify(text).slice(1, -1)
+  const ascii = json.replace(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
+  // Python escapes what is not ASCII, PHP each slash.
+  const slashes = [json, ascii].map((spelling) => spelling.replaceAll("/", "\\/"))
+  return new Set([text, json, ascii, ...slashes, encodeURIComponent(text.toWellFormed())])
 }

@@ -180,7 +180,7 @@ describe("an answer", () => {
     ["text/html", "<html><body>Please sign in</body></html>", "Malformed", /Please sign in/],
     ["application/json", '{"error":"model \'llama3.2\' not found"}', "NotFound", /`ollama pull llama3.2`/],
     ["application/x-ndjson", '{"error":"model \'llama3.2\' not found"}\n', "NotFound", /`ollama pull llama3.2`/],
-    ["application/json", '{"status":"fine"}', "Malformed", /it begins/],
+    ["application/json", '{"status":"fine"}', "Malformed", /it is JSON with the fields "status"/],
     ["application/json", "", "Truncated", /before it began/]
   ] as const)("under HTTP 200 may be none: %s %j", ([contentType, body, tag, message]) =>
     Effect.gen(function* () {

@@ -20,6 +20,7 @@ import * as Stream from "effect/Stream"
 import type { Run, ToolEnd, ToolStart } from "../../policy/Callbacks.ts"
 import { ToolFailed, type ToolFailure } from "../AgentError.ts"
 import type { Call, Result } from "./Strategy.ts"
+import * as ToolSpan from "./ToolSpan.ts"
 
 /** What runs tools, with all that they need. */
 export interface Tools {
@@ -33,6 +34,8 @@ export interface Tools {
   readonly timeout: Duration.Input | undefined
   readonly onStart: ((call: ToolStart, run: Run) => Effect.Effect<void>) | undefined
   readonly onEnd: ((ended: ToolEnd, run: Run) => Effect.Effect<void>) | undefined
+  /** The agent's name, for spans. */
+  readonly agent: string | undefined
   /** Gives handlers and schemas what they need. */
   readonly provide: <A, E>(effect: Effect.Effect<A, E, unknown>) => Effect.Effect<A, E>
 }
@@ -72,9 +75,10 @@ export const run = Effect.fnUntraced(function* (
           duration: tools.timeout,
           orElse: () => Effect.succeed(failed(call, "timeout", "The tool took too long and was stopped."))
         })
+  const traced = ToolSpan.execute(tools.agent, tool, call, timed)
   return yield* onEnd === undefined
-    ? timed
-    : Effect.onExit(timed, (exit) =>
+    ? traced
+    : Effect.onExit(traced, (exit) =>
         onEnd({ id, name, exit: Exit.isSuccess(exit) ? exitOf(exit.value) : exit }, callbackRun)
       )
 })
@@ -107,7 +111,7 @@ const attempt = (
 ): Effect.Effect<Called> =>
   Effect.gen(function* () {
     let last: Tool.HandlerResult<Tool.Any> | undefined
-    const results = yield* tools.handle(call.name, call.input, call.id)
+    const results = yield* ToolSpan.withoutInput(tools.handle(call.name, call.input, call.id), call)
     yield* Stream.runForEach(results, (result) => {
       if (result.preliminary) return onProgress(contentOf(result.encodedResult, result.modelOutput))
       last = result
