@@ -13,6 +13,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { LlmError } from "../../LlmError.ts"
 import type { LlmEvent } from "../../LlmEvent.ts"
+import { bracket } from "./bracket.ts"
 
 export type Events = NonEmptyReadonlyArray<LlmEvent>
 
@@ -41,25 +42,23 @@ export const guard = (
   events: Stream.Stream<LlmEvent, LlmError>,
   pass: (answer: Answer) => Effect.Effect<Look, LlmError, Scope.Scope>
 ): Stream.Stream<LlmEvent, LlmError> =>
-  Stream.fromChannel(
-    Channel.fromTransformBracket((_, __, scope) =>
-      Effect.uninterruptibleMask((restore) =>
-        Effect.gen(function* () {
-          const answer = new Answer(restore)
-          const look = yield* Scope.provide(pass(answer), scope)
-          // Scopes close backwards: the connection first, then the gate, who may take its time.
-          const connection = yield* Scope.fork(scope)
-          const pull = yield* restore(Channel.toPullScoped(Stream.toChannel(events), connection))
-          const onSuccess = (events: Events): Pull.Pull<Events, LlmError> => {
-            const looking = look(events)
-            return looking === undefined ? Effect.succeed(events) : Effect.as(looking, events)
-          }
-          const onFailure = (cause: Cause.Cause<LlmError | Cause.Done>): Pull.Pull<Events, LlmError> => {
-            answer.exit = Pull.isDoneCause(cause) ? Exit.void : Exit.failCause(cause as Cause.Cause<LlmError>)
-            return Effect.failCause(cause)
-          }
-          return Effect.matchCauseEffect(pull, { onSuccess, onFailure })
-        })
-      )
+  bracket((scope) =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.gen(function* () {
+        const answer = new Answer(restore)
+        const look = yield* Scope.provide(pass(answer), scope)
+        // Scopes close backwards: the connection first, then the gate, who may take its time.
+        const connection = yield* Scope.fork(scope)
+        const pull = yield* restore(Channel.toPullScoped(Stream.toChannel(events), connection))
+        const onSuccess = (events: Events): Pull.Pull<Events, LlmError> => {
+          const looking = look(events)
+          return looking === undefined ? Effect.succeed(events) : Effect.as(looking, events)
+        }
+        const onFailure = (cause: Cause.Cause<LlmError | Cause.Done>): Pull.Pull<Events, LlmError> => {
+          answer.exit = Pull.isDoneCause(cause) ? Exit.void : Exit.failCause(cause as Cause.Cause<LlmError>)
+          return Effect.failCause(cause)
+        }
+        return Effect.matchCauseEffect(pull, { onSuccess, onFailure })
+      })
     )
   )

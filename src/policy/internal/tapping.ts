@@ -17,6 +17,7 @@ import type { LlmEvent } from "../../LlmEvent.ts"
 import type { LlmRequest } from "../../LlmRequest.ts"
 import * as LlmUsage from "../../LlmUsage.ts"
 import type { Callbacks, Run } from "../Callbacks.ts"
+import { bracket } from "./bracket.ts"
 import { isRefused, promptCharacters } from "./usageOf.ts"
 import { Spent } from "./Spent.ts"
 
@@ -41,39 +42,37 @@ export const tap = <R, R2, R3>(
   request: LlmRequest | undefined,
   provide: Provide<R2, R3>
 ): Stream.Stream<LlmEvent, LlmError, R | R3> =>
-  Stream.fromChannel(
-    Channel.fromTransformBracket((_, __, scope) =>
-      Effect.gen(function* () {
-        const tapping = new Tapping(callbacks, request)
-        const context = yield* Effect.context<R3>()
-        const end = (exit: Exit.Exit<unknown, unknown>) => provide(tapping.end(exit))
-        // Scopes close backwards: the connection first, then the callbacks, who may take their time.
-        yield* Scope.addFinalizerExit(scope, (exit) => Effect.provideContext(end(exit), context))
-        const connection = yield* Scope.fork(scope)
-        yield* provide(tapping.start())
-        const pull = yield* Channel.toPullScoped(Stream.toChannel(events), connection)
+  bracket((scope) =>
+    Effect.gen(function* () {
+      const tapping = new Tapping(callbacks, request)
+      const context = yield* Effect.context<R3>()
+      const end = (exit: Exit.Exit<unknown, unknown>) => provide(tapping.end(exit))
+      // Scopes close backwards: the connection first, then the callbacks, who may take their time.
+      yield* Scope.addFinalizerExit(scope, (exit) => Effect.provideContext(end(exit), context))
+      const connection = yield* Scope.fork(scope)
+      yield* provide(tapping.start())
+      const pull = yield* Channel.toPullScoped(Stream.toChannel(events), connection)
 
-        // A defect of `onEnd` must not meet the end of the stream in one cause: many readers look for
-        // the end alone. So the end is told before it is passed on; failures are told by the finalizer.
-        const onFailure = (cause: Cause.Cause<LlmError | Cause.Done>): Pull.Pull<Events, LlmError, void, R3> => {
-          if (!Pull.isDoneCause(cause)) {
-            tapping.failed = cause as Cause.Cause<LlmError>
-            return Effect.failCause(cause)
-          }
-          tapping.complete = true
-          return Scope.close(connection, Exit.void).pipe(
-            Effect.andThen(end(Exit.void)),
-            Effect.uninterruptible,
-            Effect.andThen(Cause.done())
-          )
+      // A defect of `onEnd` must not meet the end of the stream in one cause: many readers look for
+      // the end alone. So the end is told before it is passed on; failures are told by the finalizer.
+      const onFailure = (cause: Cause.Cause<LlmError | Cause.Done>): Pull.Pull<Events, LlmError, void, R3> => {
+        if (!Pull.isDoneCause(cause)) {
+          tapping.failed = cause as Cause.Cause<LlmError>
+          return Effect.failCause(cause)
         }
-        const onSuccess = (events: Events): Pull.Pull<Events, LlmError, void, R3> => {
-          const told = tapping.tell(events)
-          return told === undefined ? Effect.succeed(events) : Effect.as(provide(told), events)
-        }
-        return Effect.matchCauseEffect(pull, { onSuccess, onFailure })
-      })
-    )
+        tapping.complete = true
+        return Scope.close(connection, Exit.void).pipe(
+          Effect.andThen(end(Exit.void)),
+          Effect.uninterruptible,
+          Effect.andThen(Cause.done())
+        )
+      }
+      const onSuccess = (events: Events): Pull.Pull<Events, LlmError, void, R3> => {
+        const told = tapping.tell(events)
+        return told === undefined ? Effect.succeed(events) : Effect.as(provide(told), events)
+      }
+      return Effect.matchCauseEffect(pull, { onSuccess, onFailure })
+    })
   )
 
 /** What one run has told its callbacks. */
