@@ -10,13 +10,14 @@ import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import * as Agent from "../agent/Agent.ts"
 import { AgentError } from "../agent/AgentError.ts"
 import { AgentEvent } from "../agent/AgentEvent.ts"
 import { Llm } from "../Llm.ts"
 import type { LlmError } from "../LlmError.ts"
-import type { LlmRequest } from "../LlmRequest.ts"
 import * as LlmUsage from "../LlmUsage.ts"
 import * as AgentView from "./AgentView.ts"
 import * as Calculator from "./Calculator.ts"
@@ -25,6 +26,8 @@ import * as FileReader from "./FileReader.ts"
 import * as Json from "./Json.ts"
 import * as Model from "./Model.ts"
 import * as Output from "./Output.ts"
+import type { Options as Shared } from "./Options.ts"
+import * as Policies from "./Policies.ts"
 import * as Report from "./Report.ts"
 import * as Screen from "./Screen.ts"
 import * as StandardInput from "./StandardInput.ts"
@@ -35,19 +38,13 @@ import * as StandardInput from "./StandardInput.ts"
  * @category models
  * @since 0.1.0
  */
-export interface Options {
+export interface Options extends Shared {
   /** The words, joined; `""` where there are none. */
   readonly task: string
   /** The folder whose files may be read. Without one there is no tool for files. */
   readonly folder: string | undefined
   readonly strategy: "tools" | "react"
   readonly maxSteps: number
-  readonly model: string | undefined
-  readonly api: Model.Api | undefined
-  readonly request: Omit<LlmRequest, "prompt">
-  readonly output: string | undefined
-  readonly json: boolean
-  readonly usage: boolean
 }
 
 /**
@@ -59,7 +56,7 @@ export interface Options {
 export const run = Effect.fnUntraced(
   function* (screen: Screen.Screen, options: Options) {
     const stream = yield* agentOf(options)
-    const model = yield* Model.choose(options.model, options.api)
+    const models = yield* Model.chooseAll(options.model, options.fallbacks, options.api)
     const more = yield* StandardInput.read({ screen, optional: options.task !== "" })
     const task = [options.task, more].filter((part) => part !== "").join("\n\n")
     if (task === "") {
@@ -69,20 +66,27 @@ export const run = Effect.fnUntraced(
       })
     }
     const output = options.output === undefined ? yield* Output.standard(screen) : yield* Output.file(options.output)
-    if (model.note !== undefined) yield* Screen.say(screen, "note", model.note)
+    const [{ name, note }] = models
+    if (note !== undefined) yield* Screen.say(screen, "note", note)
+    const shown = screen.stdoutIsTerminal && options.output === undefined
+    const view = AgentView.make({ screen, live: shown, label: name })
+    const context = yield* Effect.context<Scope.Scope | Stdio.Stdio>()
+    const llm = Policies.make(models, {
+      ...options,
+      goesOn: shown && !options.json,
+      keepsThoughts: true,
+      tell: (note) => Effect.provideContext(options.json ? Screen.note(screen, note) : view.note(note), context)
+    })
     const tally = makeTally(task.length + (options.request.system ?? "").length)
     const events = stream(task).pipe(
-      Stream.provideService(Llm, model.llm),
+      Stream.provideService(Llm, llm),
       Stream.mapArray((events) => {
         for (const event of events) tally.see(event)
         return events
       }),
       Stream.tapError((error) => Effect.sync(() => tally.fail(error)))
     )
-    const shown = screen.stdoutIsTerminal && options.output === undefined
-    const pieces = options.json
-      ? lines(events, shown)
-      : AgentView.show(events, { screen, live: shown, label: model.name })
+    const pieces = options.json ? lines(events, shown) : view.show(events)
     yield* output(pieces).pipe(
       Effect.mapError((error) => (error._tag === "AgentError" ? inFlags(error) : error)),
       Effect.andThen(

@@ -9,6 +9,7 @@ import type * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import type { AgentError } from "../agent/AgentError.ts"
 import type { AgentEvent, Of } from "../agent/AgentEvent.ts"
+import type { Note } from "./Policies.ts"
 import * as Screen from "./Screen.ts"
 import * as Spinner from "./Spinner.ts"
 import * as TerminalText from "./TerminalText.ts"
@@ -32,45 +33,68 @@ export interface Options {
 }
 
 /**
- * Gives the text of the answer, and writes thoughts, actions and observations to standard error as they come.
+ * What is seen of one run.
  *
- * @category rendering
+ * @category models
  * @since 0.1.0
  */
-export const show = <R>(
-  events: Stream.Stream<AgentEvent, AgentError, R>,
-  options: Options
-): Stream.Stream<string, AgentError, R | Stdio.Stdio | Scope.Scope> =>
-  Stream.suspend(() => {
-    const view = new View(options)
-    const { label, screen } = options
-    let stop: Effect.Effect<void> = Effect.void
-    const still = Effect.suspend(() => {
-      const stopping = stop
-      stop = Effect.void
-      return stopping
-    })
-    return events.pipe(
-      Stream.map((event) => view.see(event)),
-      Stream.flattenIterable,
-      // One at a time: the two outputs may be one screen, and are to be written in order.
-      Stream.mapEffect((piece) => {
-        switch (piece.to) {
-          case "wait":
-            return Effect.map(Effect.andThen(still, Spinner.start(screen, label)), (spinner) => {
-              stop = spinner.stop
-              return ""
-            })
-          case "stderr":
-            return Effect.as(Effect.andThen(still, Screen.write(piece.text)), "")
-          case "stdout":
-            return Effect.as(still, piece.text)
-        }
-      }),
-      Stream.filter((text) => text !== ""),
-      Stream.ensuring(Effect.suspend(() => still))
-    )
+export interface AgentView {
+  /** Gives the text of the answer, and writes thoughts, actions and observations to standard error as they come. */
+  readonly show: <R>(
+    events: Stream.Stream<AgentEvent, AgentError, R>
+  ) => Stream.Stream<string, AgentError, R | Stdio.Stdio | Scope.Scope>
+  /** Says what has happened to the model, on a line of its own, and waits on. */
+  readonly note: (note: Note) => Effect.Effect<void, never, Stdio.Stdio | Scope.Scope>
+}
+
+/**
+ * A view of a run that has not begun.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (options: Options): AgentView => {
+  const view = new View(options)
+  const { screen } = options
+  let label = options.label
+  let stop: Effect.Effect<void> = Effect.void
+  const still = Effect.suspend(() => {
+    const stopping = stop
+    stop = Effect.void
+    return stopping
   })
+  const wait = Effect.suspend(() => Spinner.start(screen, label)).pipe(
+    Effect.map((spinner) => {
+      stop = spinner.stop
+    })
+  )
+  return {
+    note: (note) =>
+      Effect.suspend(() => {
+        label = note.model
+        const end = view.interrupt() ? Screen.write("\n") : Effect.void
+        return still.pipe(Effect.andThen(end), Effect.andThen(Screen.note(screen, note)), Effect.andThen(wait))
+      }),
+    show: (events) =>
+      events.pipe(
+        Stream.map((event) => view.see(event)),
+        Stream.flattenIterable,
+        // One at a time: the two outputs may be one screen, and are to be written in order.
+        Stream.mapEffect((piece) => {
+          switch (piece.to) {
+            case "wait":
+              return Effect.as(Effect.andThen(still, wait), "")
+            case "stderr":
+              return Effect.as(Effect.andThen(still, Screen.write(piece.text)), "")
+            case "stdout":
+              return Effect.as(still, piece.text)
+          }
+        }),
+        Stream.filter((text) => text !== ""),
+        Stream.ensuring(still)
+      )
+  }
+}
 
 type Piece = { readonly to: "stdout" | "stderr"; readonly text: string } | { readonly to: "wait" }
 
@@ -81,6 +105,8 @@ class View {
   /** Where the cursor is: behind a thought or an answer that may go on. */
   private inThought = false
   private inAnswer = false
+  /** Whether what is now told as a thought has been seen, above a note. */
+  private above = false
   private filter = TerminalText.makeFilter()
 
   constructor(options: Options) {
@@ -92,6 +118,7 @@ class View {
     switch (event._tag) {
       case "StepStarted":
         this.held = []
+        this.above = false
         return [{ to: "wait" }]
       case "Token":
         if (event.phase === "thought") {
@@ -130,11 +157,22 @@ class View {
     }
   }
 
+  /** A note is going to be written. Whether it would stand behind the beginning of a line. */
+  interrupt(): boolean {
+    const isBehindAnswer = this.inAnswer && this.options.screen.stderrIsTerminal
+    if (!this.inThought && !isBehindAnswer) return false
+    this.above = true
+    this.inThought = false
+    this.inAnswer = false
+    return true
+  }
+
   private thought(content: string): ReadonlyArray<Piece> {
     const { live, screen } = this.options
     // It has been seen as it came, on this screen.
-    const seen = this.inThought || (this.inAnswer && live && screen.stderrIsTerminal)
+    const seen = this.inThought || this.above || (this.inAnswer && live && screen.stderrIsTerminal)
     const end = this.endLine()
+    this.above = false
     if (seen) return end
     const text = TerminalText.makeFilter()(content).trim()
     return text === "" ? end : [...end, stderr(`${this.dim(text)}\n`)]
@@ -159,7 +197,7 @@ class View {
   private line(mark: string, color: number, text: string): string {
     const { screen } = this.options
     const width = screen.stderrIsTerminal ? process.stderr.columns || 80 : 200
-    const said = fit(TerminalText.line(text), width - 3)
+    const said = TerminalText.fit(TerminalText.line(text), width - 3)
     return screen.color ? `\x1b[${color}m${mark}\x1b[0m ${said}\n` : `${mark} ${said}\n`
   }
 }
@@ -172,28 +210,3 @@ const inputOf = ({ input }: Of<"Action">): string => {
   const values = typeof input === "object" && input !== null ? Object.values(input) : []
   return values.length === 1 && typeof values[0] === "string" ? values[0] : (JSON.stringify(input) ?? "")
 }
-
-/**
- * Cuts a line to a number of columns.
- *
- * @category rendering
- * @since 0.1.0
- */
-export const fit = (text: string, columns: number): string => {
-  let width = 0
-  let end = 0
-  /** Where the cut is, if there is to be one: it leaves room for the sign of it. */
-  let cut = 0
-  for (const character of text) {
-    width += zero.test(character) ? 0 : wide.test(character) ? 2 : 1
-    if (width > columns) return `${text.slice(0, cut)}…`
-    end += character.length
-    if (width < columns) cut = end
-  }
-  return text
-}
-
-const zero = /[\p{Mn}\p{Me}\p{Cf}]/u
-
-const wide =
-  /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u

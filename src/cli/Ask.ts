@@ -5,21 +5,23 @@
  */
 import * as Effect from "effect/Effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import type * as Scope from "effect/Scope"
+import type * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import * as Llm from "../Llm.ts"
 import type { LlmError } from "../LlmError.ts"
 import type { LlmEvent } from "../LlmEvent.ts"
-import type { LlmRequest } from "../LlmRequest.ts"
 import * as LlmUsage from "../LlmUsage.ts"
-import type { BrokenPipe, Failed } from "./Failure.ts"
+import * as AnswerView from "./AnswerView.ts"
+import { type BrokenPipe, type Failed, UsageError } from "./Failure.ts"
 import * as Json from "./Json.ts"
 import * as Model from "./Model.ts"
 import * as Output from "./Output.ts"
+import type { Options as Shared } from "./Options.ts"
+import * as Policies from "./Policies.ts"
 import * as Report from "./Report.ts"
 import * as Screen from "./Screen.ts"
-import * as Spinner from "./Spinner.ts"
 import * as StandardInput from "./StandardInput.ts"
-import { UsageError } from "./Failure.ts"
 
 /**
  * What was asked for on the command line.
@@ -27,16 +29,9 @@ import { UsageError } from "./Failure.ts"
  * @category models
  * @since 0.1.0
  */
-export interface Options {
+export interface Options extends Shared {
   /** The words, joined; `""` where there are none. */
   readonly prompt: string
-  readonly model: string | undefined
-  /** `undefined` where it was not said. */
-  readonly api: Model.Api | undefined
-  readonly request: Omit<LlmRequest, "prompt">
-  readonly output: string | undefined
-  readonly json: boolean
-  readonly usage: boolean
 }
 
 /**
@@ -47,7 +42,7 @@ export interface Options {
  */
 export const run = Effect.fnUntraced(
   function* (screen: Screen.Screen, options: Options) {
-    const model = yield* Model.choose(options.model, options.api)
+    const models = yield* Model.chooseAll(options.model, options.fallbacks, options.api)
     const more = yield* StandardInput.read({ screen, optional: options.prompt !== "" })
     const prompt = [options.prompt, more].filter((part) => part !== "").join("\n\n")
     if (prompt === "") {
@@ -57,18 +52,28 @@ export const run = Effect.fnUntraced(
       })
     }
     const output = options.output === undefined ? yield* Output.standard(screen) : yield* Output.file(options.output)
-    if (model.note !== undefined) yield* Screen.say(screen, "note", model.note)
-    const spinner = yield* Spinner.start(screen, model.name)
+    const [{ name, note }] = models
+    if (note !== undefined) yield* Screen.say(screen, "note", note)
+    const shown = screen.stdoutIsTerminal && options.output === undefined
+    const view = yield* AnswerView.start(screen, { label: name, shared: shown && screen.stderrIsTerminal })
+    const context = yield* Effect.context<Scope.Scope | Stdio.Stdio>()
+    const llm = Policies.make(models, {
+      ...options,
+      // Among the events there is one that tells of the failure.
+      goesOn: shown || options.json,
+      keepsThoughts: false,
+      tell: (note) => Effect.provideContext(view.note(note), context)
+    })
     const tally = makeTally(prompt.length + (options.request.system ?? "").length)
-    const events = Stream.mapArray(model.llm.events({ ...options.request, prompt }), (events) => {
+    const events = Stream.mapArray(llm.events({ ...options.request, prompt }), (events) => {
       for (const event of events) {
         tally.see(event)
-        if (event._tag === "ReasoningDelta") spinner.label(`${model.name} is thinking`)
+        if (event._tag === "ReasoningDelta") view.thinking()
       }
       return events
     })
     const pieces = options.json ? Json.lines(events, screen.stdoutIsTerminal) : Llm.text(events)
-    yield* output(Stream.onFirst(pieces, () => spinner.stop)).pipe(
+    yield* output(view.show(pieces)).pipe(
       Effect.andThen(
         Effect.suspend(() =>
           tally.isCut() && !options.json
@@ -81,7 +86,6 @@ export const run = Effect.fnUntraced(
         )
       ),
       Effect.tapError((error) => Effect.sync(() => tally.fail(error))),
-      Effect.ensuring(spinner.stop),
       Effect.ensuring(
         Effect.suspend(() => (options.usage ? Screen.say(screen, "note", Report.usage(tally.usage())) : Effect.void))
       )

@@ -12,7 +12,9 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stdio from "effect/Stdio"
 import { UsageError } from "./Failure.ts"
+import type { Options } from "./Options.ts"
 import * as Screen from "./Screen.ts"
+import * as Silence from "./Silence.ts"
 
 const flags = {
   model: Flag.String("model").pipe(
@@ -55,6 +57,29 @@ const flags = {
     Flag.withDescription("The same number asks for the same answer (OpenAI: --api chat)"),
     Flag.optional
   ),
+  retries: Flag.String("retries").pipe(
+    Flag.filterMap(
+      (value) => (/^\d+$/.test(value) ? Option.some(Number(value)) : Option.none()),
+      (value) => `Expected a whole number of at least 0, not ${value}`
+    ),
+    Flag.withMetavar("NUMBER"),
+    Flag.withDescription("How often to try again what may pass; default 2"),
+    Flag.withDefault(2)
+  ),
+  timeout: Flag.String("timeout").pipe(
+    Flag.filterMap(
+      Silence.parse,
+      (value) => `Expected a time of more than 0, such as 30, which is seconds, or "2 minutes", not ${value}`
+    ),
+    Flag.withMetavar("TIME"),
+    Flag.withDescription("The longest silence: 30, 2m; default 120 s, once it speaks 60 s"),
+    Flag.optional
+  ),
+  fallback: Flag.String("fallback").pipe(
+    Flag.withMetavar("PROVIDER/NAME"),
+    Flag.withDescription("Asked where the model fails; may be given several times"),
+    Flag.atLeast(0)
+  ),
   output: Flag.Path("output").pipe(
     Flag.withAlias("o"),
     Flag.withMetavar("FILE"),
@@ -73,15 +98,25 @@ const flags = {
   )
 }
 
-/** What else is asked of the model. */
-const requestOf = (given: {
-  readonly [K in "system" | "temperature" | "maxTokens" | "seed"]: Option.Option<K extends "system" ? string : number>
-}) => ({
-  system: Option.getOrUndefined(given.system),
-  temperature: Option.getOrUndefined(given.temperature),
-  maxTokens: Option.getOrUndefined(given.maxTokens),
-  seed: Option.getOrUndefined(given.seed)
+/** What the flags that all ways of asking have say. */
+const optionsOf = (given: { readonly [K in keyof typeof flags]: Given<(typeof flags)[K]> }): Options => ({
+  model: Option.getOrUndefined(given.model),
+  fallbacks: given.fallback,
+  api: Option.getOrUndefined(given.api),
+  retries: given.retries,
+  timeout: Option.getOrUndefined(given.timeout),
+  request: {
+    system: Option.getOrUndefined(given.system),
+    temperature: Option.getOrUndefined(given.temperature),
+    maxTokens: Option.getOrUndefined(given.maxTokens),
+    seed: Option.getOrUndefined(given.seed)
+  },
+  output: Option.getOrUndefined(given.output),
+  json: given.json,
+  usage: given.usage
 })
+
+type Given<F> = F extends Flag.Flag<infer A> ? A : never
 
 /** Flags that stand alone. */
 const switches: ReadonlySet<string> = new Set(["--json", "--usage"])
@@ -161,12 +196,7 @@ const agent = CliCommand.make(
       folder: Option.getOrUndefined(flags.folder),
       strategy: flags.strategy,
       maxSteps: flags.maxSteps,
-      model: Option.getOrUndefined(flags.model),
-      api: Option.getOrUndefined(flags.api),
-      request: requestOf(flags),
-      output: Option.getOrUndefined(flags.output),
-      json: flags.json,
-      usage: flags.usage
+      ...optionsOf(flags)
     })
   })
 ).pipe(
@@ -187,12 +217,7 @@ const asking = CliCommand.make(
     const Ask = yield* Effect.promise(() => import("./Ask.ts"))
     return yield* Ask.run(yield* Screen.make, {
       prompt: words.join(" ").trim(),
-      model: Option.getOrUndefined(flags.model),
-      api: Option.getOrUndefined(flags.api),
-      request: requestOf(flags),
-      output: Option.getOrUndefined(flags.output),
-      json: flags.json,
-      usage: flags.usage
+      ...optionsOf(flags)
     })
   })
 ).pipe(
@@ -201,6 +226,7 @@ const asking = CliCommand.make(
     { command: 'rill "Tell me a story"' },
     { command: 'cat notes.md | rill "Summarise" --output summary.md' },
     { command: 'rill --model openai/gpt-4.1 --system "Answer in French" "Why is the sky blue?"' },
+    { command: 'rill --model openai/gpt-4.1 --fallback anthropic/claude-haiku-4-5 --timeout 20 "Hello"' },
     {
       command: 'rill --model ollama/qwen3 "Hello"',
       description: "rill models lists the providers and the variables of their keys"

@@ -4,6 +4,7 @@
  *
  * @since 0.1.0
  */
+import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
@@ -36,6 +37,39 @@ export interface Model {
 export type Api = NonNullable<Providers.Given["api"]>
 
 /**
+ * Finds the model, and those to ask in its place when it fails. `api` is for those of them that have both, of
+ * which there has to be one.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const chooseAll = Effect.fnUntraced(function* (
+  wanted: string | undefined,
+  fallbacks: ReadonlyArray<string>,
+  api: Api | undefined
+): Effect.fn.Return<NonEmptyReadonlyArray<Model>, UsageError | Failed, HttpClient.HttpClient | Scope.Scope> {
+  if (fallbacks.length === 0) return [yield* choose(wanted, api)]
+  const read = yield* environment
+  // They are looked at first: what is wrong with them should not wait for a search of models.
+  const others = yield* Effect.forEach(fallbacks, (name) =>
+    name === offlineName ? offline(read) : named(name, hasBothApis(name) ? api : undefined, read, "--fallback")
+  )
+  const isTaken = fallbacks.some(hasBothApis) && wanted !== undefined && !hasBothApis(wanted)
+  const first = yield* choose(wanted, isTaken ? undefined : api)
+  if (wanted === undefined && first.name === offlineName) {
+    return yield* new UsageError({
+      message: `--fallback ${fallbacks[0]}: no model is set up that it could stand in for. Name one with --model.`
+    })
+  }
+  return [first, ...others]
+})
+
+/** As `--model` takes it. */
+const offlineName = "offline"
+
+const hasBothApis = (wanted: string): boolean => Providers.find(Providers.split(wanted).provider)?.bothApis === true
+
+/**
  * Finds the model. The offline one is served until the scope closes; it speaks chat completions.
  *
  * @category constructors
@@ -46,8 +80,8 @@ export const choose = Effect.fnUntraced(function* (
   api: Api | undefined
 ): Effect.fn.Return<Model, UsageError | Failed, HttpClient.HttpClient | Scope.Scope> {
   const read = yield* environment
-  if (wanted === "offline") return yield* offline(read)
-  if (wanted !== undefined) return yield* named(wanted, api, read)
+  if (wanted === offlineName) return yield* offline(read)
+  if (wanted !== undefined) return yield* named(wanted, api, read, "--model")
   const provider = Providers.all.find((provider) => provider.defaultModel !== undefined && isSetUp(provider, read))
   if (provider?.defaultModel !== undefined) return yield* open(provider, provider.defaultModel, api, read)
   const local = yield* findOllama(read)
@@ -60,30 +94,36 @@ export const choose = Effect.fnUntraced(function* (
   return yield* offline(read)
 })
 
-const named = Effect.fnUntraced(function* (wanted: string, api: Api | undefined, read: Providers.Read) {
+const named = Effect.fnUntraced(function* (
+  wanted: string,
+  api: Api | undefined,
+  read: Providers.Read,
+  flag: "--model" | "--fallback"
+) {
   const { model, provider: name } = Providers.split(wanted)
   const provider = Providers.find(name)
   if (provider === undefined) {
     const message = wanted.includes("/")
       ? `there is no provider ${name}`
       : `a provider and its model are wanted, such as openai/${Providers.openAi.defaultModel}`
-    return yield* new UsageError({ message: `--model ${wanted}: ${message}. There are: ${Providers.names}, offline.` })
+    return yield* new UsageError({ message: `${flag} ${wanted}: ${message}. There are: ${Providers.names}, offline.` })
   }
-  if (model !== "") return yield* open(provider, model, api, read)
-  if (provider === Providers.ollama) return yield* installed(api, read)
+  if (model !== "") return yield* open(provider, model, api, read, flag)
+  if (provider === Providers.ollama) return yield* installed(api, read, flag)
   if (provider.defaultModel === undefined || wanted.includes("/")) {
     return yield* new UsageError({
-      message: `--model ${wanted}: name the model too, such as ${provider.name}/${provider.defaultModel ?? "NAME"}. Its models: ${provider.models}`
+      message: `${flag} ${wanted}: name the model too, such as ${provider.name}/${provider.defaultModel ?? "NAME"}. Its models: ${provider.models}`
     })
   }
-  return yield* open(provider, provider.defaultModel, api, read)
+  return yield* open(provider, provider.defaultModel, api, read, flag)
 })
 
 const open = Effect.fnUntraced(function* (
   provider: Providers.Provider,
   model: string,
   api: Api | undefined,
-  read: Providers.Read
+  read: Providers.Read,
+  flag: "--model" | "--fallback" = "--model"
 ) {
   const name = `${provider.name}/${model}`
   if (api !== undefined && provider.bothApis !== true) {
@@ -101,26 +141,31 @@ const open = Effect.fnUntraced(function* (
       provider.baseUrlVariable === undefined || provider.baseUrlRequired === true
         ? ""
         : ` set ${provider.baseUrlVariable} to a server of your own,`
+    const without = flag === "--model" ? "take --model offline" : `leave out --fallback ${name}`
     return yield* new Failed({
-      message: `${name} needs a key: set ${Providers.secretVariables(provider).join(" or ")},${elsewhere} or take --model offline.`
+      message: `${name} needs a key: set ${Providers.secretVariables(provider).join(" or ")},${elsewhere} or ${without}.`
     })
   }
   return { name, llm: yield* provider.make(settings, {}) }
 })
 
-const installed = Effect.fnUntraced(function* (api: Api | undefined, read: Providers.Read) {
+const installed = Effect.fnUntraced(function* (
+  api: Api | undefined,
+  read: Providers.Read,
+  flag: "--model" | "--fallback"
+) {
   const local = yield* findOllama(read)
   if (local === undefined) {
     return yield* new Failed({
-      message: "--model ollama: no Ollama answers. Start it with `ollama serve`, or set OLLAMA_HOST to where it is."
+      message: `${flag} ollama: no Ollama answers. Start it with \`ollama serve\`, or set OLLAMA_HOST to where it is.`
     })
   }
   if (local.model === undefined) {
     return yield* new Failed({
-      message: `--model ollama: the Ollama at ${local.baseUrl} has no model that answers. Get one: ollama pull qwen3`
+      message: `${flag} ollama: the Ollama at ${local.baseUrl} has no model that answers. Get one: ollama pull qwen3`
     })
   }
-  return yield* open(Providers.ollama, local.model, api, read)
+  return yield* open(Providers.ollama, local.model, api, read, flag)
 })
 
 const findOllama = Effect.fnUntraced(function* (read: Providers.Read) {
@@ -145,7 +190,7 @@ const offline = Effect.fnUntraced(function* (read: Providers.Read) {
     { model: OfflineModel.model, api: "chat", baseUrl: served.baseUrl },
     () => undefined
   )
-  return { name: "offline", llm: yield* Providers.openAi.make(settings, {}), note: offlineNote(read) }
+  return { name: offlineName, llm: yield* Providers.openAi.make(settings, {}), note: offlineNote(read) }
 })
 
 const offlineNote = (read: Providers.Read): string =>

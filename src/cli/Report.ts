@@ -18,13 +18,19 @@ import type { Failed } from "./Failure.ts"
 export const failure = (failure: Failed | LlmError): string =>
   failure._tag === "LlmError" ? llmError(failure) : failure.message
 
+/** The models that failed before come last: what is said of this one is not to be taken for theirs. */
 const llmError = (error: LlmError): string => {
+  const before = error.failedBefore === undefined ? "" : ` Failed before: ${error.failedBefore.join(", ")}.`
+  return ofOne(error, error.message.slice(0, error.message.length - before.length)) + before
+}
+
+const ofOne = (error: LlmError, message: string): string => {
   const { reason } = error
   switch (reason._tag) {
     case "Authentication":
-      return `${error.message}${keyFrom(error)}`
+      return `${message}${keyFrom(error)}`
     case "Unreachable":
-      return `${error.message} --model offline needs no network.`
+      return `${message} --model offline needs no network.`
     case "ContentFiltered":
       // The library's message speaks of its own functions.
       return reason.refusal === undefined
@@ -32,7 +38,9 @@ const llmError = (error: LlmError): string => {
         : `${who(error)}: ContentFiltered: the model refused to answer: “${reason.refusal}” Change the prompt.`
     default:
       // On the command line the option is a flag.
-      return error.message.replace('`api: "chat"`', "--api chat")
+      return message
+        .replace('`api: "chat"`', "--api chat")
+        .replace(/raise the deadline `(firstToken|idle)`/, "raise --timeout")
   }
 }
 

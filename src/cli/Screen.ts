@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
+import type { Note } from "./Policies.ts"
 import * as TerminalText from "./TerminalText.ts"
 
 /**
@@ -72,6 +73,18 @@ export const say = (screen: Screen, tone: "error" | "note", text: string): Effec
       ? `\x1b[31mrill:\x1b[0m ${plain}`
       : `\x1b[2mrill: ${plain}\x1b[0m`
   return write(`${line}\n`)
+}
+
+/**
+ * Says what has happened on the way to an answer. On a terminal, what is going to be tried again takes one
+ * line of it: more may come.
+ *
+ * @category writing
+ * @since 0.1.0
+ */
+export const note = (screen: Screen, { again, text }: Note): Effect.Effect<void, never, Stdio.Stdio> => {
+  const width = (process.stderr.columns || 80) - "rill: ".length
+  return say(screen, "note", again && screen.stderrIsTerminal ? TerminalText.fit(TerminalText.line(text), width) : text)
 }
 
 /**

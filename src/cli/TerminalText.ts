@@ -44,6 +44,26 @@ export const makeFilter = (): ((piece: string) => string) => {
  */
 export const line = (text: string): string => makeFilter()(text).replace(/\s+/g, " ").trim()
 
+/**
+ * Cuts a line to a number of columns.
+ *
+ * @category filtering
+ * @since 0.1.0
+ */
+export const fit = (text: string, columns: number): string => {
+  let width = 0
+  let end = 0
+  /** Where the cut is, if there is to be one: it leaves room for the sign of it. */
+  let cut = 0
+  for (const character of text) {
+    width += zero.test(character) ? 0 : wide.test(character) ? 2 : 1
+    if (width > columns) return `${text.slice(0, cut)}…`
+    end += character.length
+    if (width < columns) cut = end
+  }
+  return text
+}
+
 /** `text`, or where in an escape sequence we are (ECMA-48): `string` is OSC, DCS and their kin. */
 type State = "text" | "escape" | "intermediate" | "csi" | "string" | "string-escape"
 
@@ -81,3 +101,8 @@ const isControl = (code: number): boolean =>
 
 // oxlint-disable-next-line eslint/no-control-regex -- control characters are what this is about
 const control = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/
+
+const zero = /[\p{Mn}\p{Me}\p{Cf}]/u
+
+const wide =
+  /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u

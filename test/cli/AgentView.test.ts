@@ -9,6 +9,7 @@ import type { AgentEvent, Outcome } from "../../src/agent/AgentEvent.ts"
 import * as AgentView from "../../src/cli/AgentView.ts"
 import * as Output from "../../src/cli/Output.ts"
 import type * as Screen from "../../src/cli/Screen.ts"
+import * as TerminalText from "../../src/cli/TerminalText.ts"
 
 const terminal: Screen.Screen = {
   stdinIsTerminal: true,
@@ -52,7 +53,7 @@ const shown = (screen: Screen.Screen, events: ReadonlyArray<AgentEvent>, live = 
         })
       )
     yield* Effect.flatMap(Output.standard(screen), (output) =>
-      output(AgentView.show(Stream.fromIterable(events), { screen, live, label: "test" }))
+      output(AgentView.make({ screen, live, label: "test" }).show(Stream.fromIterable(events)))
     ).pipe(
       Effect.scoped,
       Effect.provide(
@@ -170,6 +171,6 @@ describe("AgentView", () => {
     ["e\u0301e\u0301", 2, "e\u0301e\u0301"],
     ["", 5, ""]
   ])("fits %s into %d columns", (text, columns, fitted) => {
-    expect(AgentView.fit(text, columns)).toBe(fitted)
+    expect(TerminalText.fit(text, columns)).toBe(fitted)
   })
 })
