@@ -127,7 +127,7 @@ const retried = (
     },
     onRetry: ({ error }) => {
       tries++
-      const what = `${heard.text ? "going on" : "retrying"} in ${seconds(asked(error) ?? delay)} (${tries} of ${retries + 1})`
+      const what = `${heard.text ? "going on" : "retrying"} ${when(asked(error) ?? delay)} (${tries} of ${retries + 1})`
       return tell({ text: `${what}: ${error.message}`, model: name, again: true })
     }
   })
@@ -150,7 +150,8 @@ const schedule = (retries: number, chosen: (delay: Duration.Duration) => void) =
 const asked = ({ retryAfter }: LlmError): Duration.Duration | undefined =>
   retryAfter !== undefined && Duration.toMillis(retryAfter) > 0 ? retryAfter : undefined
 
-const seconds = (delay: Duration.Duration): string => {
-  const value = Duration.toSeconds(delay)
-  return `${value < 0.95 ? value.toFixed(1) : Math.round(value)} s`
+const when = (delay: Duration.Duration): string => {
+  const seconds = Duration.toSeconds(delay)
+  if (seconds < 0.05) return "at once"
+  return `in ${seconds < 0.95 ? seconds.toFixed(1) : Math.round(seconds)} s`
 }

@@ -43,7 +43,7 @@ const over = (outcome: Outcome): AgentEvent => ({
 const final = (content: string): AgentEvent => ({ _tag: "Final", content, usage, steps: 1 })
 
 /** Both outputs in the order of writing: standard output between brackets. */
-const shown = (screen: Screen.Screen, events: ReadonlyArray<AgentEvent>, live = screen.stdoutIsTerminal) =>
+const shown = (screen: Screen.Screen, events: ReadonlyArray<AgentEvent | "note">, live = screen.stdoutIsTerminal) =>
   Effect.gen(function* () {
     let text = ""
     const sink = (write: (piece: string) => string) => () =>
@@ -52,9 +52,16 @@ const shown = (screen: Screen.Screen, events: ReadonlyArray<AgentEvent>, live = 
           text += write(typeof piece === "string" ? piece : Buffer.from(piece).toString("utf8"))
         })
       )
-    yield* Effect.flatMap(Output.standard(screen), (output) =>
-      output(AgentView.make({ screen, live, label: "test" }).show(Stream.fromIterable(events)))
-    ).pipe(
+    const view = AgentView.make({ screen, live, label: "test" })
+    const happened = { text: "retrying", model: "test", again: true }
+    const run = Stream.fromIterable(events, { chunkSize: 1 }).pipe(
+      // As the model under the run does, before its next event.
+      Stream.mapEffect((event) =>
+        event === "note" ? Effect.as(view.note(happened), undefined) : Effect.succeed(event)
+      ),
+      Stream.filter((event) => event !== undefined)
+    )
+    yield* Effect.flatMap(Output.standard(screen), (output) => output(view.show(run))).pipe(
       Effect.scoped,
       Effect.provide(
         Stdio.layerTest({ stdout: sink((piece) => (piece === "" ? "" : `[${piece}]`)), stderr: sink((piece) => piece) })
@@ -147,6 +154,40 @@ describe("AgentView", () => {
         /^\[Act\]\[\n\]✗ the model's text.*\n\[ok\]\[\n\]$/
       )
       expect(yield* shown({ ...terminal, color: false }, events, false)).toMatch(/^✗ .*\n\[ok\]\[\n\]$/)
+    })
+  )
+
+  it.effect("says what has happened to the model on a line of its own", () =>
+    Effect.gen(function* () {
+      const plain = { ...terminal, color: false }
+      const note = "rill: retrying\n"
+      const cut = [started(), token("thought", "Hm"), "note", thought("Hm"), token("answer", "a"), "note"] as const
+      const rest = [token("answer", "b"), over("answered"), final("ab")] as const
+      expect(yield* shown(plain, [started(), "note", ...rest])).toBe(`${note}[b][\n]`)
+      // A thought that is told whole at its end has been seen above the note.
+      expect(yield* shown(plain, [...cut, ...rest])).toBe(`Hm\n${note}[a]\n${note}[b][\n]`)
+      expect(yield* shown(plain, [...cut, ...rest], false)).toBe(`Hm\n${note}${note}[ab][\n]`)
+      // The answer is on another screen, whose line goes on.
+      expect(yield* shown({ ...plain, stderrIsTerminal: false }, [...cut, ...rest])).toBe(
+        `${note}Hm\n[a]${note}[b][\n]`
+      )
+    })
+  )
+
+  it.effect("tells the text before a call no second time below a note", () =>
+    Effect.gen(function* () {
+      const events = [
+        started(),
+        token("answer", "I see"),
+        "note",
+        thought("I see"),
+        action("x"),
+        over("acted")
+      ] as const
+      const more = [started(2), thought("New"), token("answer", "ok"), over("answered")]
+      expect(yield* shown({ ...terminal, color: false }, [...events, ...more])).toBe(
+        "[I see]\nrill: retrying\n→ calculator x\nNew\n[ok][\n]"
+      )
     })
   )
 

@@ -112,6 +112,69 @@ describe("Model", () => {
   )
 })
 
+describe("several models", () => {
+  const chooseAll = (
+    wanted: string | undefined,
+    fallbacks: ReadonlyArray<string>,
+    env: Record<string, string>,
+    api?: Model.Api
+  ) =>
+    Model.chooseAll(wanted, fallbacks, api).pipe(
+      Effect.map((models) => models.map(({ name }) => name)),
+      Effect.scoped,
+      Effect.provide(FetchHttpClient.layer),
+      Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ ...nowhere, ...env })))
+    )
+
+  it.live("come in the order of their flags, as --model names them", () =>
+    Effect.gen(function* () {
+      const env = { ...key, ...anthropic }
+      expect(yield* chooseAll(undefined, [], {})).toEqual(["offline"])
+      expect(yield* chooseAll("openai/a", ["anthropic", "offline", "openai/b/c"], env)).toEqual([
+        "openai/a",
+        "anthropic/claude-haiku-4-5",
+        "offline",
+        "openai/b/c"
+      ])
+      expect(yield* chooseAll(undefined, ["anthropic/x"], env)).toEqual(["openai/gpt-4.1-mini", "anthropic/x"])
+      expect(yield* chooseAll("offline", ["anthropic/x"], env)).toEqual(["offline", "anthropic/x"])
+    })
+  )
+
+  it.live("have to have one to stand in for", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(chooseAll(undefined, ["groq/x"], { GROQ_API_KEY: "k" }))
+      expect(error._tag).toBe("UsageError")
+      expect(error.message).toBe(
+        "--fallback groq/x: no model is set up that it could stand in for. Name one with --model."
+      )
+    })
+  )
+
+  it.live("take --api where one of them has both", () =>
+    Effect.gen(function* () {
+      const env = { ...key, ...anthropic }
+      expect(yield* chooseAll("openai/a", ["anthropic/x"], env, "chat")).toEqual(["openai/a", "anthropic/x"])
+      expect(yield* chooseAll("anthropic/x", ["openai/a"], env, "chat")).toEqual(["anthropic/x", "openai/a"])
+      const error = yield* Effect.flip(chooseAll("anthropic/x", ["anthropic/y"], env, "chat"))
+      expect(error.message).toContain("--api chat is for openai and azure")
+    })
+  )
+
+  it.effect.each([
+    ["mistal/large", "UsageError", "--fallback mistal/large: there is no provider mistal."],
+    ["azure", "UsageError", "--fallback azure: name the model too"],
+    ["ollama", "Failed", "--fallback ollama: no Ollama answers."],
+    ["anthropic", "Failed", "or leave out --fallback anthropic/claude-haiku-4-5."]
+  ] as const)("are checked as the first one is: %s", ([wanted, tag, words]) =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(chooseAll("openai/a", [wanted], key))
+      expect(error._tag).toBe(tag)
+      expect(error.message).toContain(words)
+    })
+  )
+})
+
 describe("an Ollama that answers", () => {
   const withOllama = <A, E>(tags: FakeOllama.Tags, use: (ollama: FakeOllama.FakeOllama) => Effect.Effect<A, E>) =>
     Effect.acquireUseRelease(

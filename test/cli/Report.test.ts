@@ -6,8 +6,9 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Json from "../../src/cli/Json.ts"
 import * as Report from "../../src/cli/Report.ts"
-import { ContentFiltered, LlmError, RateLimited, type Reason } from "../../src/LlmError.ts"
+import { Authentication, ContentFiltered, LlmError, RateLimited, type Reason, Unreachable } from "../../src/LlmError.ts"
 import type { LlmEvent } from "../../src/LlmEvent.ts"
+import { exceeded, none } from "../../src/wire/Limits.ts"
 
 const error = (reason: Reason) =>
   new LlmError({
@@ -73,6 +74,27 @@ describe("Report", () => {
     expect(refused).toContain("“I would rather not.”")
     const filtered = Report.failure(error(new ContentFiltered({ message: "… `Llm.events` …" })))
     expect(`${refused}${filtered}`).not.toContain("`")
+  })
+
+  it("names the models that failed before last, whatever it says of this one", () => {
+    const before = "openai/a: RateLimited"
+    const failed = (reason: Reason) =>
+      Report.failure(new LlmError({ reason, provider: "openai", phase: "headers", emitted: 0, failedBefore: [before] }))
+    for (const reason of [
+      new Authentication({ message: "no." }),
+      new Unreachable({ message: "no." }),
+      new ContentFiltered({ message: "no." }),
+      new RateLimited({ message: "no." })
+    ]) {
+      expect(failed(reason).split(` Failed before: ${before}.`)).toEqual([expect.stringContaining(reason._tag), ""])
+    }
+    expect(failed(new Authentication({ message: "no." }))).toContain("no. The key is read from OPENAI_API_KEY. Failed")
+  })
+
+  it.each(["first-token", "idle"] as const)("speaks of a flag for the deadline %s", (which) => {
+    const message = Report.failure(error(exceeded({ ...none, firstToken: 1000, idle: 1000 }, which)))
+    expect(message).toContain("raise --timeout.")
+    expect(message).not.toContain("`")
   })
 
   it("says which flag was meant", () => {

@@ -124,7 +124,9 @@ describe.concurrent("with a server", patient, () => {
     await using server = await Server.start(Server.failure(429, "Slow down", { "retry-after": "7" }))
     const file = path.join(folder, "precious.txt")
     fs.writeFileSync(file, "precious")
-    const { code, stderr, stdout } = await rill(["--usage", "-o", file, "hi"], { env: asking(server) })
+    const { code, stderr, stdout } = await rill(["--retries", "0", "--usage", "-o", file, "hi"], {
+      env: asking(server)
+    })
     expect({ code, stdout }).toEqual({ code: 1, stdout: "" })
     expect(stderr).toMatch(/RateLimited.*wait 7 s/)
     expect(stderr).toMatch(/^rill: usage: 1 input \+ 0 output tokens, estimated$/m)
@@ -241,7 +243,9 @@ describe.concurrent("about itself", patient, () => {
   it("prints help on standard output, uncoloured in a pipe", async () => {
     const { code, stderr, stdout } = await rill(["--help"])
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
-    for (const flag of "model api system temperature max-tokens output json usage seed help version".split(" ")) {
+    for (const flag of "model api system temperature max-tokens output json usage seed retries timeout fallback help version".split(
+      " "
+    )) {
       expect(stdout).toContain(`--${flag}`)
     }
     expect(stdout).not.toContain("\x1b")
