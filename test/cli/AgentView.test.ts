@@ -176,6 +176,7 @@ describe("AgentView", () => {
 
   it.effect("tells the text before a call no second time below a note", () =>
     Effect.gen(function* () {
+      const plain = { ...terminal, color: false }
       const events = [
         started(),
         token("answer", "I see"),
@@ -185,8 +186,12 @@ describe("AgentView", () => {
         over("acted")
       ] as const
       const more = [started(2), thought("New"), token("answer", "ok"), over("answered")]
-      expect(yield* shown({ ...terminal, color: false }, [...events, ...more])).toBe(
-        "[I see]\nrill: retrying\n→ calculator x\nNew\n[ok][\n]"
+      const rest = "New\n[ok][\n]"
+      expect(yield* shown(plain, [...events, ...more])).toBe(`[I see]\nrill: retrying\n→ calculator x\n${rest}`)
+      // A step that was never told whole keeps nothing from the next one.
+      const unreadable = [started(), token("answer", "I see"), "note", over("unreadable")] as const
+      expect(yield* shown(plain, [...unreadable, ...more])).toMatch(
+        /^\[I see\]\nrill: retrying\n✗ .*\nNew\n\[ok\]\[\n\]$/
       )
     })
   )

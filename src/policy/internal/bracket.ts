@@ -26,9 +26,7 @@ export const bracket = <A, E, EX, R, R2>(
         const close = (cause: Cause.Cause<E | EX | Cause.Done<void>>) =>
           Scope.close(scope, Pull.doneExitFromCause(cause))
         return Effect.map(Effect.onError(open(scope), close), (pull) =>
-          Effect.catchCause(pull, (cause) =>
-            Effect.andThen(Effect.uninterruptible(close(cause)), Effect.failCause(cause))
-          )
+          Effect.catchCause(pull, (cause) => Effect.andThen(close(cause), Effect.failCause(cause)))
         )
       })
     )
