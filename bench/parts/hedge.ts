@@ -10,10 +10,10 @@ import * as Effect from "effect/Effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
-import type { Llm } from "../src/Llm.ts"
-import * as Budget from "../src/policy/Budget.ts"
-import * as Hedge from "../src/policy/Hedge.ts"
-import * as OpenAi from "../src/provider/OpenAi.ts"
+import type { Llm } from "../../src/Llm.ts"
+import * as Budget from "../../src/policy/Budget.ts"
+import * as Hedge from "../../src/policy/Hedge.ts"
+import * as OpenAi from "../../src/provider/OpenAi.ts"
 
 const rounds = Number(process.argv[2] ?? 15)
 const child = fork(fileURLToPath(new URL("./Server.ts", import.meta.url)))

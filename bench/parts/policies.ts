@@ -9,10 +9,10 @@ import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Stream from "effect/Stream"
-import * as Llm from "../src/Llm.ts"
-import * as Fallback from "../src/policy/Fallback.ts"
-import * as Retry from "../src/policy/Retry.ts"
-import * as OpenAi from "../src/provider/OpenAi.ts"
+import * as Llm from "../../src/Llm.ts"
+import * as Fallback from "../../src/policy/Fallback.ts"
+import * as Retry from "../../src/policy/Retry.ts"
+import * as OpenAi from "../../src/provider/OpenAi.ts"
 
 const rounds = Number(process.argv[2] ?? 15)
 const child = fork(fileURLToPath(new URL("./Server.ts", import.meta.url)))

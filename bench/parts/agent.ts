@@ -8,10 +8,10 @@ import * as Toolkit from "effect/ai/Toolkit"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import * as Agent from "../src/agent/Agent.ts"
-import * as Llm from "../src/Llm.ts"
-import type { LlmRequest } from "../src/LlmRequest.ts"
-import * as ScriptedLlm from "../src/testing/ScriptedLlm.ts"
+import * as Agent from "../../src/agent/Agent.ts"
+import * as Llm from "../../src/Llm.ts"
+import type { LlmRequest } from "../../src/LlmRequest.ts"
+import * as ScriptedLlm from "../../src/testing/ScriptedLlm.ts"
 
 const rounds = Number(process.argv[2] ?? 61)
 const steps = 100

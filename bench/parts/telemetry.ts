@@ -15,9 +15,9 @@ import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Otlp from "effect/observability/Otlp"
 import * as OtlpSerialization from "effect/observability/OtlpSerialization"
 import * as Stream from "effect/Stream"
-import * as Llm from "../src/Llm.ts"
-import * as Telemetry from "../src/policy/Telemetry.ts"
-import * as OpenAi from "../src/provider/OpenAi.ts"
+import * as Llm from "../../src/Llm.ts"
+import * as Telemetry from "../../src/policy/Telemetry.ts"
+import * as OpenAi from "../../src/provider/OpenAi.ts"
 
 const rounds = Number(process.argv[2] ?? 15)
 const child = fork(fileURLToPath(new URL("./Server.ts", import.meta.url)))

@@ -1,9 +1,9 @@
 /** Time of single parts: the learned shape beside JSON.parse, and a long line in pieces beside one. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import * as OpenAiChat from "../src/protocol/OpenAiChat.ts"
-import * as LearnedShape from "../src/wire/LearnedShape.ts"
-import { bytes, decodeBytes } from "../test/support/decodeBytes.ts"
+import * as OpenAiChat from "../../src/protocol/OpenAiChat.ts"
+import * as LearnedShape from "../../src/wire/LearnedShape.ts"
+import { bytes, decodeBytes } from "../../test/support/decodeBytes.ts"
 
 const rounds = 21
 const median = (values: ReadonlyArray<number>): number => values.toSorted((a, b) => a - b)[values.length >> 1]!

@@ -9,10 +9,10 @@ import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Stream from "effect/Stream"
-import * as Llm from "../src/Llm.ts"
-import * as CircuitBreaker from "../src/policy/CircuitBreaker.ts"
-import * as RateLimit from "../src/policy/RateLimit.ts"
-import * as OpenAi from "../src/provider/OpenAi.ts"
+import * as Llm from "../../src/Llm.ts"
+import * as CircuitBreaker from "../../src/policy/CircuitBreaker.ts"
+import * as RateLimit from "../../src/policy/RateLimit.ts"
+import * as OpenAi from "../../src/provider/OpenAi.ts"
 
 const rounds = Number(process.argv[2] ?? 31)
 const child = fork(fileURLToPath(new URL("./Server.ts", import.meta.url)))

@@ -5,8 +5,8 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import * as Llm from "../src/Llm.ts"
-import type { LlmEvent } from "../src/LlmEvent.ts"
+import * as Llm from "../../src/Llm.ts"
+import type { LlmEvent } from "../../src/LlmEvent.ts"
 
 const rounds = Number(process.argv[2] ?? 11)
 const median = (values: ReadonlyArray<number>): number => values.toSorted((a, b) => a - b)[values.length >> 1]!
