@@ -77,6 +77,16 @@ describe.each(protocols)("%s", (protocol) => {
   })
 })
 
+it("a connection that closes after its answer abandoned nothing", async () => {
+  const abandoned: Array<Abandoned> = []
+  onAbandoned = (one) => abandoned.push(one)
+  await verify(await arrays.make(target("chat", { tokens: 10, events: 1 }), { client: "http" }), 10)
+  server.reset()
+  // Once more, after which the server has seen its own close.
+  await verify(await arrays.make(target("chat", { tokens: 11, events: 1 }), { client: "http" }), 11)
+  expect(abandoned).toEqual([])
+})
+
 it("a stamped token tells when it was written", async () => {
   const begin = Stamp.now()
   const contestant = await arrays.make(target("chat", { tokens: 4, every: 1, stamped: 1 }), { client: "http" })
@@ -130,6 +140,11 @@ describe("Table", () => {
   it("compares figures of the same round", () => {
     expect(ratio(outcome("a", 10, 2, 30), outcome("b", 5, 1, 60), "cpu")).toBe(2)
     expect(ratio(outcome("a", 10), outcome("b"), "cpu")).toBeUndefined()
+  })
+
+  it("has no column where nobody is compared", () => {
+    const columns = [{ key: "cpu", title: "µs", digits: 0, ratio: true }]
+    expect(table({ columns }, [outcome("ours", 1)], () => undefined).split("\n")[0]!.trim()).toBe("µs")
   })
 
   it("shows medians, ratios, and who failed", () => {
