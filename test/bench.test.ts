@@ -144,7 +144,11 @@ describe("Table", () => {
 
   it("has no column where nobody is compared", () => {
     const columns = [{ key: "cpu", title: "µs", digits: 0, ratio: true }]
-    expect(table({ columns }, [outcome("ours", 1)], () => undefined).split("\n")[0]!.trim()).toBe("µs")
+    expect(
+      table({ columns }, [outcome("ours", 1)], () => undefined)
+        .split("\n")[0]!
+        .trim()
+    ).toBe("µs")
   })
 
   it("shows medians, ratios, and who failed", () => {
