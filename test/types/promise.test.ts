@@ -27,7 +27,12 @@ type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ?
 const holds = <_Statement extends true>(): void => {}
 
 it("the plain types are in step with the core's", () => {
-  holds<Equal<Rill.Reason, LlmError.Reason["_tag"] | Exclude<AgentError.Reason["_tag"], "ModelFailed"> | "Closed">>()
+  holds<
+    Equal<
+      Rill.Reason,
+      LlmError.Reason["_tag"] | Exclude<AgentError.Reason["_tag"], "ModelFailed"> | "Closed" | "LayerFailed"
+    >
+  >()
   holds<Equal<Rill.Phase, LlmError.Phase>>()
   holds<Equal<Rill.FinishReason, LlmEvent.FinishReason>>()
   holds<Equal<Rill.Event["_tag"], LlmEvent.LlmEvent["_tag"]>>()
