@@ -152,6 +152,9 @@ it("declare no Effect type, and reach none", () => {
   expect(files.map((file) => relative(all, file)).toSorted()).toEqual([
     "promise/Agent.d.ts",
     "promise/Answer.d.ts",
+    "promise/AnswerStream.d.ts",
+    "promise/ObjectSchema.d.ts",
+    "promise/Policies.d.ts",
     "promise/Request.d.ts",
     "promise/Rill.d.ts",
     "promise/RillError.d.ts",
