@@ -292,9 +292,14 @@ describe("fallback", () => {
     const error = await rillError(rill.run("x"))
     expect([first.requests.length, second.requests.length]).toEqual([2, 1])
     expect(error.failedBefore).toEqual(["openai/gpt-test: Overloaded"])
+    vi.stubEnv("OPENAI_API_KEY", "sk-env")
+    vi.stubEnv("OPENAI_BASE_URL", second.baseUrl)
+    await using named = client(first, { retries: 1, fallback: ["openai/gpt-other"] })
+    await rillError(named.run("x"))
+    expect([first.requests.length, second.requests.length]).toEqual([4, 3])
     // A call says it for all.
     await rillError(rill.run("x", { retries: 2 }))
-    expect([first.requests.length, second.requests.length]).toEqual([5, 4])
+    expect([first.requests.length, second.requests.length]).toEqual([7, 6])
   })
 
   it("after output as the retries say, and not after a refusal or a request that cannot be", async () => {
