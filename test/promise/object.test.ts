@@ -198,30 +198,78 @@ it("a root that is no object, a record, a tuple, a union and a recursion", async
 })
 
 it("what cannot be put in the dialect is sent as it is, and not enforced", () =>
-  withServer([answer('{"tags":["a","b"]}'), answer('{"tags":["a","a"]}'), answer("{}")], async (rill, server) => {
-    const jsonSchema = {
-      type: "object",
-      properties: { tags: { type: "array", contains: { const: "a" } } },
-      required: ["tags"]
+  withServer(
+    [
+      answer('{"tags":["a","b"]}'),
+      answer('{"tags":["a","a"]}'),
+      answer('{"tags":["a","a"]}'),
+      answer('{"tags":["a","a"]}'),
+      answer("{}")
+    ],
+    async (rill, server) => {
+      const jsonSchema = {
+        type: "object",
+        properties: { tags: { type: "array", contains: { const: "a" } } },
+        required: ["tags"]
+      }
+      const schema: Rill.StandardSchema<unknown, { readonly tags: ReadonlyArray<string> }> = {
+        "~standard": {
+          version: 1,
+          vendor: "by-hand",
+          validate: async (value) => {
+            const { tags } = value as { readonly tags?: ReadonlyArray<string> }
+            if (tags === undefined) return { issues: [] }
+            return tags[1] === "b"
+              ? { value: { tags } }
+              : { issues: [{ message: "secret", path: [{ key: "tags" }, 1] }] }
+          }
+        }
+      }
+      expect((await rill.object(schema, "x", { jsonSchema })).tags).toEqual(["a", "b"])
+      expect(formatOf(server)).toMatchObject({ strict: false, schema: jsonSchema })
+      const error = await rillError(rill.object(schema, "x", { jsonSchema }))
+      expect([error.reason, error.path]).toEqual(["InvalidOutput", ["tags", 1]])
+      expect(error.message).not.toContain("secret")
+      // A form of answer of the request's own goes before it.
+      await rillError(rill.object(schema, { prompt: "x", responseFormat: { type: "json" } }, { jsonSchema }))
+      expect(formatOf(server, 2)).toEqual({ type: "json_object" })
+      // Even one that names no issue is a failure.
+      expect((await rillError(rill.object(schema, "x", { jsonSchema }))).reason).toBe("InvalidOutput")
     }
-    const schema: Rill.StandardSchema<unknown, { readonly tags: ReadonlyArray<string> }> = {
+  ))
+
+it("of a library that knows an older JSON Schema alone; asked for it once", () =>
+  withServer([answer('{"name":"a","next":{"name":"b","next":null}}')], async (rill, server) => {
+    const targets: Array<string> = []
+    const schema: Rill.StandardSchema<unknown, { readonly name: string }> = {
       "~standard": {
         version: 1,
-        vendor: "by-hand",
-        validate: async (value) => {
-          const { tags } = value as { readonly tags?: ReadonlyArray<string> }
-          if (tags === undefined) return { issues: [] }
-          return tags[1] === "b" ? { value: { tags } } : { issues: [{ message: "secret", path: [{ key: "tags" }, 1] }] }
+        vendor: "old",
+        validate: (value) => ({ value: value as { readonly name: string } }),
+        jsonSchema: {
+          input: ({ target }) => {
+            targets.push(target)
+            if (target !== "draft-07") throw new Error("unknown target")
+            return {
+              $schema: "http://json-schema.org/draft-07/schema#",
+              type: "object",
+              properties: { name: { $ref: "#/definitions/Name" }, next: { anyOf: [{ $ref: "#" }, { type: "null" }] } },
+              required: ["name", "next"],
+              definitions: { Name: { type: "string", title: "A name" } }
+            }
+          }
         }
       }
     }
-    expect((await rill.object(schema, "x", { jsonSchema })).tags).toEqual(["a", "b"])
-    expect(formatOf(server)).toMatchObject({ strict: false, schema: jsonSchema })
-    const error = await rillError(rill.object(schema, "x", { jsonSchema }))
-    expect([error.reason, error.path]).toEqual(["InvalidOutput", ["tags", 1]])
-    expect(error.message).not.toContain("secret")
-    // Even one that names no issue is a failure.
-    expect((await rillError(rill.object(schema, "x", { jsonSchema }))).reason).toBe("InvalidOutput")
+    const value = { name: "a", next: { name: "b", next: null } }
+    expect(await rill.object(schema, "x")).toEqual(value)
+    expect(await rill.object(schema, "x")).toEqual(value)
+    expect(targets).toEqual(["draft-2020-12", "draft-07"])
+    expect(formatOf(server)).toMatchObject({ strict: true, schema: { type: "object", required: ["name", "next"] } })
+    // Given by hand, it need not say which it is.
+    const { $schema: _, ...jsonSchema } = schema["~standard"].jsonSchema!.input({ target: "draft-07" })
+    expect(await rill.object(schema, "x", { jsonSchema })).toEqual(value)
+    expect(formatOf(server, 2).strict).toBe(true)
   }))
 
 it("a pattern that is no regular expression here is left to the library", () =>

@@ -64,8 +64,8 @@ const told = (input: LlmRequest.Input, schema: JsonSchema): LlmRequest.LlmReques
 
 /** What `effect` makes of a JSON Schema, which it can put in the dialect that providers enforce. */
 const read = ({ $schema: dialect, ...json }: JsonSchema): Schema.Codec<unknown, unknown> | undefined => {
-  const isOld = typeof dialect === "string" && dialect.includes("draft-07")
-  const whole = withNamedRoot(json)
+  const isOld = typeof dialect === "string" ? dialect.includes("draft-07") : "definitions" in json
+  const whole = withNamedRoot(json, isOld ? "definitions" : "$defs")
   // The model is told of patterns. One that is no regular expression of this language is left to the library.
   for (const patterns of ["apply", "ignore"] as const) {
     try {
@@ -91,24 +91,25 @@ const closed = (schema: EffectJsonSchema.JsonSchema): EffectJsonSchema.JsonSchem
     : schema
 
 /** A schema that refers to itself as `#` cannot be read; one that does so by a name can. */
-const withNamedRoot = (schema: EffectJsonSchema.JsonSchema): EffectJsonSchema.JsonSchema => {
+const withNamedRoot = (
+  schema: EffectJsonSchema.JsonSchema,
+  place: "$defs" | "definitions"
+): EffectJsonSchema.JsonSchema => {
+  const $ref = `#/${place}/Root`
   let isRecursive = false
   const named = (part: unknown): unknown => {
     if (Array.isArray(part)) return part.map(named)
     if (!Predicate.isObject(part)) return part
-    return Object.fromEntries(
-      Object.entries(part).map(([key, value]) => {
-        if (key !== "$ref" || value !== "#") return [key, named(value)]
-        isRecursive = true
-        return [key, rootName]
-      })
-    )
+    const entries = Object.entries(part).map(([key, value]) => {
+      if (key !== "$ref" || value !== "#") return [key, named(value)]
+      isRecursive = true
+      return [key, $ref]
+    })
+    return Object.fromEntries(entries)
   }
-  const { $defs, definitions, ...root } = Object(named(schema)) as EffectJsonSchema.JsonSchema
-  return isRecursive ? { $ref: rootName, $defs: { ...Object($defs), ...Object(definitions), Root: root } } : schema
+  const { [place]: others, ...Root } = Object(named(schema)) as EffectJsonSchema.JsonSchema
+  return isRecursive ? { $ref, [place]: { ...Object(others), Root } } : schema
 }
-
-const rootName = "#/$defs/Root"
 
 /** The library's own check, and what it makes of the value. Its messages may quote the answer: none is kept. */
 const checked = (form: Schema.Codec<unknown, unknown>, schema: StandardSchema): Schema.Codec<unknown, unknown> =>

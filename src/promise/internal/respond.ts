@@ -3,13 +3,12 @@
  *
  * @internal
  */
-import * as Cause from "effect/Cause"
 import * as EffectDuration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import type { AgentEvent } from "../../agent/AgentEvent.ts"
 import type { Element, Format } from "../../delivery/Format.ts"
 import type * as HttpResponse from "../../delivery/HttpResponse.ts"
@@ -23,7 +22,6 @@ import type { LlmError } from "../../LlmError.ts"
 import type { LlmEvent } from "../../LlmEvent.ts"
 import type { ResponseOptions, WireFormat } from "../AnswerStream.ts"
 import type { Duration } from "../Policies.ts"
-import { findThrown } from "./callbacks.ts"
 
 type Answer<A, E = HttpResponse.AnswerError> = Stream.Stream<A, E, Llm.Llm>
 
@@ -40,17 +38,17 @@ export const respond = (
   const options = { headers, firstEvent: duration("firstEvent", firstEvent) }
   const every = heartbeat === false ? heartbeat : duration("heartbeat", heartbeat)
   const sse = <A extends Element>(answer: Answer<A>, format: Format<A>) =>
-    Sse.response(blamed(answer), { ...options, heartbeat: every, format })
+    Sse.response(answer, { ...options, heartbeat: every, format })
   switch (format) {
     case "sse":
       return view.of === "text" ? sse(view.read(), Sse.text) : sse<Element>(view.read(), Sse.json)
     case "text":
-      return PlainText.response(
-        blamed<string | AgentEvent>(view.of === "turn" ? Llm.text(view.read()) : view.read()),
+      return PlainText.response<string | AgentEvent, Llm.Llm>(
+        view.of === "turn" ? Llm.text(view.read()) : view.read(),
         options
       )
     case "ndjson":
-      return Ndjson.response(blamed<Element>(view.read()), options)
+      return Ndjson.response<Element, Llm.Llm>(view.read(), options)
     case "openai":
       return sse<Element>(view.read(), OpenAiChunks.make({ model }))
     case "ui-messages":
@@ -72,13 +70,6 @@ const formats: Readonly<Record<WireFormat, true>> = {
   openai: true,
   "ui-messages": true
 }
-
-/** What a callback threw, for the log, without what it was wrapped in. */
-const blamed = <A>(answer: Answer<A>): Answer<A> =>
-  Stream.catchCause(answer, (cause) => {
-    const thrown = findThrown(cause)
-    return thrown === undefined ? Stream.failCause(cause) : Stream.failCause(Cause.die(thrown.error))
-  })
 
 const duration = (name: string, given: Duration | undefined): EffectDuration.Duration | undefined => {
   if (given === undefined) return undefined
