@@ -188,6 +188,7 @@ it("declare no Effect type, and reach none", () => {
     "promise/Agent.d.ts",
     "promise/Answer.d.ts",
     "promise/AnswerStream.d.ts",
+    "promise/Callbacks.d.ts",
     "promise/ObjectSchema.d.ts",
     "promise/Policies.d.ts",
     "promise/Request.d.ts",
