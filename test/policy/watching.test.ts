@@ -31,6 +31,24 @@ const read = Effect.fnUntraced(function* (end: Effect.Effect<never, string>, tak
 })
 
 describe("watched", () => {
+  it.effect("a defect at its close stands beside a failure, and alone in the place of an end", () =>
+    Effect.gen(function* () {
+      const watching = (stream: Stream.Stream<number, string>) =>
+        Effect.exit(
+          Stream.runDrain(
+            watched(stream, (run) =>
+              Effect.as(Scope.addFinalizer(run.scope, Effect.die("bug")), { look: () => undefined })
+            )
+          )
+        )
+      const tags = (exit: Exit.Exit<void, string>) =>
+        Exit.isFailure(exit) ? exit.cause.reasons.map(({ _tag }) => _tag).toSorted() : []
+      // Beside a defect, `effect` makes one of the failure as well.
+      expect(tags(yield* watching(Stream.fail("no")))).toEqual(["Die", "Die"])
+      expect(tags(yield* watching(Stream.make(1)))).toEqual(["Die"])
+    })
+  )
+
   const passed = ["look 1", "look 2", "closed"]
 
   it.effect.each([

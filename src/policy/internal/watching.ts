@@ -73,8 +73,7 @@ const open = Effect.fnUntraced(function* <A, E, R, R2>(
   const inside = <B, E2, R3>(effect: Effect.Effect<B, E2, R3>): Effect.Effect<B, E2, R3> =>
     watch?.span === undefined ? effect : Effect.provideService(effect, Tracer.ParentSpan, watch.span)
   // Scopes close backwards: the connection first, then those who watch it, who may take their time.
-  const connection = Scope.forkUnsafe(run.scope)
-  const pull = yield* run.restore(inside(Channel.toPullScoped(Stream.toChannel(self), connection)))
+  const pull = yield* run.restore(inside(Channel.toPullScoped(Stream.toChannel(self), run.scope)))
   if (watch === undefined) return pull
   const watching = Effect.matchCauseEffect(inside(pull), {
     onSuccess: (values): Pulled<A, E, R2> => {
