@@ -7,5 +7,6 @@ const conditions = ["rill-source", "node", "import", "default"]
 export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
-  test: { include: ["test/**/*.test.ts", "examples/*.test.ts"] }
+  // Only what hangs takes so long, however busy the machine is.
+  test: { include: ["test/**/*.test.ts", "examples/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 }
 })

@@ -289,7 +289,7 @@ export class LlmError extends Schema.TaggedError<LlmError>()("LlmError", {
   usage: Schema.optionalKey(LlmUsage),
   /** The provider's id of the request, for its support. */
   requestId: Schema.optionalKey(Schema.String),
-  /** How long the provider asks to wait before the next try. */
+  /** How long to wait before the next try, as the provider asks, or as the policy knows that refused the request. */
   retryAfter: Schema.optionalKey(Schema.Duration),
   /** What the provider said about retrying (`x-should-retry`), which wins over our own judgement. */
   shouldRetry: Schema.optionalKey(Schema.Boolean),
@@ -309,7 +309,7 @@ export class LlmError extends Schema.TaggedError<LlmError>()("LlmError", {
 
   override get message(): string {
     const who = this.model === undefined ? this.provider : `${this.provider}/${this.model}`
-    const wait = this.retryAfter === undefined ? "" : ` The provider asks to wait ${inSeconds(this.retryAfter)}.`
+    const wait = this.retryAfter === undefined ? "" : ` Before the next try, wait ${inSeconds(this.retryAfter)}.`
     const id = this.requestId === undefined ? "" : ` (request ${this.requestId})`
     const before = this.failedBefore === undefined ? "" : ` Failed before: ${this.failedBefore.join(", ")}.`
     return `${who}: ${this.reason._tag}: ${this.reason.message}${wait}${id}${before}`

@@ -19,7 +19,7 @@ const error = new LlmError.LlmError({
 describe("LlmError", () => {
   it("is an Error whose message says who, what, how long to wait, and which request", () => {
     expect(error).toBeInstanceOf(Error)
-    expect(error.message).toBe("openai/gpt-test: RateLimited: too fast. The provider asks to wait 2 s. (request req_1)")
+    expect(error.message).toBe("openai/gpt-test: RateLimited: too fast. Before the next try, wait 2 s. (request req_1)")
   })
 
   it.effect("is caught by its tag, and its reasons by theirs", () =>

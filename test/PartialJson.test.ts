@@ -2,14 +2,7 @@ import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { describe, expect, it } from "vitest"
 import * as PartialJson from "effect-rill/PartialJson"
-
-/** Deterministic: mulberry32. */
-const random = (seed: number) => () => {
-  seed = (seed + 0x6d2b79f5) | 0
-  let t = Math.imul(seed ^ (seed >>> 15), 1 | seed)
-  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-  return ((t ^ (t >>> 14)) >>> 0) / 4294967296
-}
+import { fractions } from "./support/random.ts"
 
 /** The value after pushing these pieces, and every value shown on the way. */
 const through = (pieces: ReadonlyArray<string>) => {
@@ -123,7 +116,7 @@ const isPrefix = (shown: unknown, whole: unknown): boolean => {
 
 describe("JSON", () => {
   it("comes to what JSON.parse makes of it, however it is cut, and every value on the way is a prefix", () => {
-    const next = random(20_260_101)
+    const next = fractions(20_260_101)
     let nested = 0
     for (let i = 0; i < 3000; i++) {
       // Where a key comes twice, the first value is shown and then taken back.
@@ -309,7 +302,7 @@ describe("what models get wrong", () => {
   })
 
   it("comes to the same however noise is cut, and nothing throws", () => {
-    const next = random(7)
+    const next = fractions(7)
     const noise = [..."{}[]\"',:\\u0a1 -.etrnN\n/`😀"]
     for (let i = 0; i < 3000; i++) {
       const text = Array.from(

@@ -6,8 +6,9 @@ import { join } from "node:path"
 import { DefaultChatTransport, readUIMessageStream, type UIMessage } from "ai"
 import { EventSource } from "eventsource"
 import OpenAI from "openai"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest"
 import * as ChatServer from "./support/ChatServer.ts"
+import * as FetchServer from "./support/FetchServer.ts"
 
 const { answer, done, failure, finish, gate, pause, role, text, toolCall, usage } = ChatServer
 
@@ -275,8 +276,9 @@ const examples: Readonly<Record<string, (name: string) => Promise<void>>> = {
     const result = await run(name, [answer("Once", " upon"), answer("Be", " kind.")])
     ok(result, "Once upon\nBe kind. (2 tokens)\n")
     expect(prompt(result.server, 1)).toEqual([{ role: "user", content: "And its moral?" }])
-    const limited = await run(name, [failure(429, { "retry-after": "2" })])
-    expect([limited.stderr, limited.code]).toEqual(["Too many requests: try again in 2000 ms\n", 1])
+    // Too long for it to wait by itself.
+    const limited = await run(name, [failure(429, { "retry-after": "60" })])
+    expect([limited.stderr, limited.code]).toEqual(["Too many requests: try again in 60000 ms\n", 1])
     const refused = await run(name, [failure(401)])
     expect([refused.stderr, refused.code]).toEqual(["Set OPENAI_API_KEY to your key\n", 1])
   },
@@ -360,6 +362,39 @@ const examples: Readonly<Record<string, (name: string) => Promise<void>>> = {
     ok(result, told.join("\n"), /^search: complete\n$/)
     expect(result.server.requests[0]!.text).toContain('"topic"')
     expect(JSON.stringify(prompt(result.server, 3))).toContain("A small stream.")
+  },
+
+  "18_web_response.ts": async (name) => {
+    await using server = await ChatServer.start(({ index }) =>
+      index < 3 ? answer("Once", " upon") : [text("Once"), "hold"]
+    )
+    vi.stubEnv("OPENAI_API_KEY", "sk-example")
+    vi.stubEnv("OPENAI_BASE_URL", server.baseUrl)
+    const module: { readonly default: { readonly fetch: FetchServer.Handler } } = await import(join(folder, name))
+    vi.unstubAllEnvs()
+    await using site = await FetchServer.start(module.default.fetch)
+    const get = async (path: string) => (await fetch(site.url + path)).text()
+    expect(await get("/text")).toBe("Once upon")
+    expect(await get("/story?prompt=A%20saga")).toContain("data:  upon\n\nevent: done")
+    expect(prompt(server, 1)).toEqual([{ role: "user", content: "A saga" }])
+    expect(await get("/api/chat")).toContain('"delta":" upon"')
+    expect((await fetch(`${site.url}/`)).status).toBe(404)
+    const leaving = new AbortController()
+    const response = await fetch(`${site.url}/text`, { signal: leaving.signal })
+    await response.body!.getReader().read()
+    leaving.abort()
+    expect(await server.requests[3]!.ended).toBe("closed")
+  },
+
+  "19_plain_object.ts": async (name) => {
+    const printed = gate()
+    const script = [
+      answer('{"title":"Tea","minutes":5,"steps":["Boil water","Wait"]}'),
+      [text('{"title":"Cof'), pause(printed.opened), ...answer('fee","minutes":4,"steps":["Grind","Pour"]}')]
+    ]
+    const result = await run(name, script, (stdout) => void (stdout.includes("Cof: 0 steps\n") && printed.open()))
+    ok(result, "Tea takes 5 minutes\nCof: 0 steps\nCoffee: 2 steps\n- Grind\n- Pour\n")
+    for (const field of ["title", "minutes", "steps"]) expect(result.server.requests[0]!.text).toContain(`"${field}"`)
   }
 }
 

@@ -33,17 +33,12 @@
  * @since 0.1.0
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
-import * as Cause from "effect/Cause"
-import * as Channel from "effect/Channel"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
-import * as Pull from "effect/Pull"
 import * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import { Llm } from "../Llm.ts"
 import { BudgetExceeded, InvalidRequest, LlmError } from "../LlmError.ts"
 import type { LlmEvent } from "../LlmEvent.ts"
@@ -52,6 +47,7 @@ import type { LlmUsage } from "../LlmUsage.ts"
 import type * as Cost from "./Cost.ts"
 import { expected, Ledger, type Sum } from "./internal/ledger.ts"
 import { Meter } from "./internal/Meter.ts"
+import { type Run, type Watch, watched } from "./internal/watching.ts"
 
 const TypeId = "~effect-rill/policy/Budget"
 
@@ -182,10 +178,8 @@ export const attach: {
   return {
     ...self,
     events: (request) =>
-      Stream.fromChannel(
-        Channel.fromTransform((_, scope) =>
-          Effect.suspend(() => new Run(budget[TypeId], request, answering, scope).open(self.events(request)))
-        )
+      watched(self.events(request), (run) =>
+        Effect.suspend(() => new Account(budget[TypeId], request, answering, run).open())
       )
   }
 })
@@ -227,64 +221,42 @@ export const layer: {
     ).pipe(Layer.provide(self))
 )
 
-type Events = NonEmptyReadonlyArray<LlmEvent>
-
 /** One run of a stream under a budget. */
-class Run {
+class Account implements Watch<LlmEvent, LlmError> {
   private readonly meter: Meter
   /** What is reserved for it; `undefined` before and after. */
   private held: Sum | undefined
   /** The characters that the reservation covers. */
   private covered = 0
-  private failed: LlmError | undefined
   /** Set when the ceiling has stopped the answer. */
-  private stopped: LlmError | undefined
+  private overrun: LlmError | undefined
   private readonly ledger: Ledger
   private readonly request: LlmRequest
   private readonly answering: { who: Who }
-  /** Holds the connection and the reservation. */
-  private readonly scope: Scope.Closeable
+  private readonly run: Run<LlmError>
+  readonly stopped: (() => LlmError | undefined) | undefined
 
-  constructor(ledger: Ledger, request: LlmRequest, answering: { who: Who }, scope: Scope.Scope) {
+  constructor(ledger: Ledger, request: LlmRequest, answering: { who: Who }, run: Run<LlmError>) {
     this.ledger = ledger
     this.request = request
     this.answering = answering
     this.meter = new Meter(request)
-    this.scope = Scope.forkUnsafe(scope)
+    this.run = run
+    this.stopped = ledger.options.overrun === "stop" ? () => this.overrun : undefined
   }
 
-  open(events: Stream.Stream<LlmEvent, LlmError>): Effect.Effect<Pull.Pull<Events, LlmError>, LlmError> {
-    const { ledger, meter, scope } = this
-    return Effect.gen({ self: this }, function* () {
-      // Before anything is reserved, so that nothing stays so. Scopes close backwards: the connection first.
-      yield* Scope.addFinalizer(
-        scope,
-        Effect.sync(() => this.settle())
-      )
-      const refused = this.reserve()
-      if (refused !== undefined) {
-        yield* Scope.close(scope, Exit.void)
-        return yield* refused
-      }
-      const pull = yield* Channel.toPullScoped(Stream.toChannel(events), scope)
-      const counted = Effect.matchCauseEffect(pull, {
-        onSuccess: (events): Pull.Pull<Events, LlmError> => {
-          meter.see(events)
-          if (meter.output > this.covered) this.grow()
-          return this.stopped === undefined
-            ? Effect.succeed(events)
-            : Effect.as(Scope.close(scope, Exit.interrupt()), events)
-        },
-        onFailure: (cause): Pull.Pull<Events, LlmError> => {
-          const error = Option.getOrUndefined(Cause.findErrorOption(cause))
-          if (error !== undefined && !Cause.isDone(error)) this.failed = error
-          return Effect.andThen(Scope.close(scope, Pull.doneExitFromCause(cause)), Effect.failCause(cause))
-        }
-      })
-      return ledger.options.overrun !== "stop"
-        ? counted
-        : Effect.suspend(() => (this.stopped === undefined ? counted : Effect.fail(this.stopped)))
-    })
+  open(): Effect.Effect<this, LlmError> {
+    const refused = this.reserve()
+    if (refused !== undefined) return Effect.fail(refused)
+    const settle = Effect.sync(() => this.settle())
+    return Effect.as(Scope.addFinalizer(this.run.scope, settle), this)
+  }
+
+  look(events: NonEmptyReadonlyArray<LlmEvent>): Effect.Effect<void> | undefined {
+    const { meter } = this
+    for (const event of events) meter.see(event)
+    if (meter.output > this.covered) this.grow()
+    return this.overrun === undefined ? undefined : Scope.close(this.run.scope, Exit.interrupt())
   }
 
   /** Reserves what the request may use, or says why it is refused. */
@@ -320,7 +292,7 @@ class Run {
     if (left.tokens < 0 || left.money < 0) {
       const message =
         "the answer has used up the budget while it came, and was stopped. Raise the ceiling, or lower `maxTokens`."
-      this.stopped = this.error(new BudgetExceeded({ message }), meter.soFar())
+      this.overrun = this.error(new BudgetExceeded({ message }), meter.soFar())
     }
   }
 
@@ -328,12 +300,12 @@ class Run {
     if (this.held === undefined) return
     this.ledger.release(this.held)
     this.held = undefined
-    this.ledger.settle(this.meter.total(this.failed), this.who())
+    this.ledger.settle(this.meter.whole(this.run.error), this.who())
   }
 
   /** Who answers, as the answer tells; or the error, which names who was asked. */
   private who(): Who {
-    const told = this.meter.started ?? this.failed
+    const told = this.meter.started ?? this.run.error
     if (told === undefined) return { ...this.answering.who, ...asked(this.request) }
     const who = { provider: told.provider, model: told.model ?? this.request.model ?? this.answering.who.model }
     if (this.request.model === undefined) this.answering.who = who

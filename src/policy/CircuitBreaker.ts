@@ -34,13 +34,14 @@ import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Breaker from "effect/persistence/CircuitBreaker"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import { Llm } from "../Llm.ts"
-import { CircuitOpen, LlmError, type Reason } from "../LlmError.ts"
+import { CircuitOpen, type LlmError, type Reason } from "../LlmError.ts"
 import type { LlmEvent } from "../LlmEvent.ts"
 import type { LlmRequest } from "../LlmRequest.ts"
-import { type Answer, guard, type Look } from "./internal/guarding.ts"
+import { refusal } from "./internal/refusing.ts"
 import * as sharedStore from "./internal/sharedStore.ts"
+import { type Run, type Watch, watched } from "./internal/watching.ts"
 
 /**
  * When a circuit opens, and for how long.
@@ -267,9 +268,10 @@ const breaker = (options: SharedOptions, store: Breaker.CircuitBreakerStore["Ser
 
   /** Asks to be let in. `undefined`: let in, and not to be recorded. */
   const admit = Effect.fnUntraced(function* (
-    request: LlmRequest
-  ): Effect.fn.Return<Breaker.Admission | undefined, LlmError, Scope.Scope> {
-    const asked = yield* Effect.exit(sharedStore.ask(store.admit(key)))
+    request: LlmRequest,
+    scope: Scope.Scope
+  ): Effect.fn.Return<Breaker.Admission | undefined, LlmError> {
+    const asked = yield* Effect.exit(sharedStore.ask(Scope.provide(store.admit(key), scope)))
     if (Exit.isSuccess(asked)) return asked.value
     const error = Option.getOrUndefined(Cause.findErrorOption(asked.cause))
     if (error?._tag === "CircuitBreakerError") {
@@ -294,42 +296,43 @@ const breaker = (options: SharedOptions, store: Breaker.CircuitBreakerStore["Ser
 
   const pass = Effect.fnUntraced(function* (
     request: LlmRequest,
-    answer: Answer
-  ): Effect.fn.Return<Look, LlmError, Scope.Scope> {
-    const admission = yield* admit(request)
-    if (admission === undefined) return noLook
+    run: Run<LlmError>
+  ): Effect.fn.Return<Watch<LlmEvent> | undefined, LlmError> {
+    const admission = yield* admit(request, run.scope)
+    if (admission === undefined) return undefined
     let hasOutput = false
     let isRecorded = false
-    yield* Effect.addFinalizer(() => {
+    const settle = Effect.suspend(() => {
       if (isRecorded) return Effect.void
-      const error = Option.getOrUndefined(Exit.findErrorOption(answer.exit))
+      const { error, exit } = run
       return Effect.sync(() => error !== undefined && isFailure(error)).pipe(
         // A probe is never kept, not even by a bug of the caller's.
         Effect.onError(() => record(admission, "Ignored")),
         Effect.flatMap((isGuilty) =>
           isGuilty
             ? record(admission, "Failure", error)
-            : record(admission, hasOutput || Exit.isSuccess(answer.exit) ? "Success" : "Ignored")
+            : record(admission, hasOutput || (exit && Exit.isSuccess(exit)) ? "Success" : "Ignored")
         )
       )
     })
+    yield* Scope.addFinalizer(run.scope, settle)
     yield* tell(admission.transition)
-    return (events) => {
-      if (hasOutput || !events.some(isOutput)) return undefined
-      hasOutput = true
-      if (!admission.probe) return undefined
-      isRecorded = true
-      return record(admission, "Success")
+    return {
+      look: (events) => {
+        if (hasOutput || !events.some(isOutput)) return undefined
+        hasOutput = true
+        if (!admission.probe) return undefined
+        isRecorded = true
+        return record(admission, "Success")
+      }
     }
   })
 
   return (self) => ({
     ...self,
-    events: (request) => guard(self.events(request), (answer) => pass(request, answer))
+    events: (request) => watched(self.events(request), (run) => pass(request, run))
   })
 }
-
-const noLook: Look = () => undefined
 
 const isOutput = (event: LlmEvent): boolean => {
   switch (event._tag) {
@@ -345,11 +348,9 @@ const isOutput = (event: LlmEvent): boolean => {
 }
 
 const refused = (request: LlmRequest, what: string, retryAfter?: Duration.Duration): LlmError =>
-  new LlmError({
-    reason: new CircuitOpen({ message: `${what}. Ask another model, or this one later.` }),
-    provider: "circuit-breaker",
-    ...(typeof request.model === "string" ? { model: request.model } : {}),
-    phase: "request",
-    emitted: 0,
-    ...(retryAfter === undefined ? {} : { retryAfter })
-  })
+  refusal(
+    "circuit-breaker",
+    request,
+    new CircuitOpen({ message: `${what}. Ask another model, or this one later.` }),
+    retryAfter
+  )

@@ -18,6 +18,7 @@ import * as Layer from "effect/Layer"
 import { Llm } from "../Llm.ts"
 import type { LlmError, Reason } from "../LlmError.ts"
 import type { LlmRequest } from "../LlmRequest.ts"
+import { amend } from "./internal/amending.ts"
 import * as attempts from "./internal/attempts.ts"
 import * as goingOn from "./internal/goingOn.ts"
 import type { AfterOutput } from "./Retry.ts"
@@ -120,7 +121,7 @@ const plan = (llms: NonEmptyReadonlyArray<Llm["Service"]>, request: LlmRequest, 
     afterOutput: options.afterOutput ?? "fail",
     prefill: options.prefill,
     last: (error) =>
-      failed.length === 0 ? error : attempts.amend(error, { failedBefore: [...failed, ...(error.failedBefore ?? [])] }),
+      failed.length === 0 ? error : amend(error, { failedBefore: [...failed, ...(error.failedBefore ?? [])] }),
     next: (error) =>
       Effect.sync(() => {
         const llm = llms[index + 1]

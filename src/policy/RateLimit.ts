@@ -30,17 +30,18 @@ import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as RateLimiter from "effect/persistence/RateLimiter"
-import * as Result from "effect/Result"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { Llm } from "../Llm.ts"
-import { LlmError, RateLimited, type Reason } from "../LlmError.ts"
-import * as LlmRequest from "../LlmRequest.ts"
+import { type LlmError, RateLimited } from "../LlmError.ts"
+import type { LlmEvent } from "../LlmEvent.ts"
+import type { LlmRequest } from "../LlmRequest.ts"
 import * as Deadlines from "./Deadlines.ts"
-import { type Answer, guard, type Look } from "./internal/guarding.ts"
+import { Meter } from "./internal/Meter.ts"
+import { isUnsent, refusal } from "./internal/refusing.ts"
 import * as sharedStore from "./internal/sharedStore.ts"
-import { Spending } from "./internal/Spending.ts"
 import { Waiter, WaitingLine } from "./internal/WaitingLine.ts"
+import { type Run, type Watch, watched } from "./internal/watching.ts"
 
 /**
  * What is allowed. What is not named is not limited.
@@ -69,7 +70,7 @@ export interface Options {
    */
   readonly maxWait?: Duration.Input | undefined
   /** Tokens to take for a request before it is sent. Default {@link estimate}. */
-  readonly estimate?: ((request: LlmRequest.LlmRequest) => number) | undefined
+  readonly estimate?: ((request: LlmRequest) => number) | undefined
 }
 
 /**
@@ -105,8 +106,8 @@ export type RateLimit = (self: Llm["Service"]) => Llm["Service"]
  * @category estimates
  * @since 0.1.0
  */
-export const estimate = (request: LlmRequest.LlmRequest): number =>
-  Math.ceil(characters(request) / 4) + (request.maxTokens ?? 1024)
+export const estimate = (request: LlmRequest): number =>
+  Math.ceil(new Meter(request).input / 4) + (request.maxTokens ?? 1024)
 
 /**
  * Sets a limit on a model, counted in memory: for all who use the model that this gives. To set one
@@ -289,7 +290,7 @@ const limit = (options: Checked, limiter: RateLimiter.RateLimiter): RateLimit =>
     Effect.forEach(taken, (amount, index) => settle(index, -(amount ?? 0), waiter), { discard: true })
 
   /** Takes from each bucket, or from none. */
-  const reserve = Effect.fnUntraced(function* (request: LlmRequest.LlmRequest) {
+  const reserve = Effect.fnUntraced(function* (request: LlmRequest) {
     const reservation = new Reservation()
     const estimated = tokens === undefined ? 0 : within(tokens.limit, (options.estimate ?? estimate)(request))
     for (const bucket of buckets) {
@@ -317,15 +318,15 @@ const limit = (options: Checked, limiter: RateLimiter.RateLimiter): RateLimit =>
   })
 
   const pass = Effect.fnUntraced(function* (
-    request: LlmRequest.LlmRequest,
-    answer: Answer
-  ): Effect.fn.Return<Look, LlmError, Scope.Scope> {
+    request: LlmRequest,
+    run: Run<LlmError>
+  ): Effect.fn.Return<Watch<LlmEvent> | undefined, LlmError> {
     if (places !== undefined) {
-      if (onExceeded === "delay") yield* answer.restore(inTime(request, places.takeScoped(1)))
-      else if (yield* places.takeIfAvailable(1)) yield* Effect.addFinalizer(() => places.release(1))
+      if (onExceeded === "delay") yield* run.restore(Scope.provide(inTime(request, places.takeScoped(1)), run.scope))
+      else if (yield* places.takeIfAvailable(1)) yield* Scope.addFinalizer(run.scope, places.release(1))
       else return yield* refused(request, `${concurrency} answers at a time, which is the limit, are being given`)
     }
-    if (buckets.length === 0) return noLook
+    if (buckets.length === 0) return undefined
     const reservation = yield* reserve(request)
     const { taken, waiter } = reservation
     const wait = waiter.time - (yield* Clock.currentTimeMillis)
@@ -335,54 +336,54 @@ const limit = (options: Checked, limiter: RateLimiter.RateLimiter): RateLimit =>
       const longest = buckets[waiter.times.indexOf(waiter.time)]!
       return yield* refused(request, `${tell(longest)} are used up`, Duration.millis(wait))
     }
-    const spending = new Spending()
+    const meter = new Meter(request)
     let isSent = false
-    yield* Effect.addFinalizer(() => {
-      if (!isSent || spending.isUnsent(answer.exit)) return giveBack(reservation)
+    const end = Effect.suspend(() => {
+      if (!isSent || (run.error && isUnsent(run.error))) return giveBack(reservation)
       const index = tokens === undefined ? -1 : buckets.indexOf(tokens)
       const amount = taken[index]
-      if (amount === undefined) return Effect.void
-      return settle(index, spending.tokens(answer.exit, () => characters(request)) - amount, waiter)
+      return amount === undefined ? Effect.void : settle(index, used(meter, run.error) - amount, waiter)
     })
-    yield* answer.restore(line.wait(waiter))
+    yield* Scope.addFinalizer(run.scope, end)
+    yield* run.restore(line.wait(waiter))
     isSent = true
-    return tokens === undefined ? noLook : spending.look
+    return {
+      look: (events) => {
+        if (tokens !== undefined) for (const event of events) meter.see(event)
+        return undefined
+      }
+    }
   })
 
   return (self) => ({
     ...self,
     // The wait is part of the time that the whole answer may take.
-    events: (request) => Deadlines.asOne(guard(self.events(request), (answer) => pass(request, answer)))
+    events: (request) => Deadlines.asOne(watched(self.events(request), (run) => pass(request, run)))
   })
 }
 
-const noLook: Look = () => undefined
+/** Tokens that an answer used. A count that would spoil a bucket for good is none. */
+const used = (meter: Meter, error: LlmError | undefined): number => {
+  const usage = meter.whole(error)
+  let sum = 0
+  for (const half of ["inputTokens", "outputTokens"] as const) {
+    const count = usage[half] ?? 0
+    sum += count >= 0 && count < Infinity ? count : (meter.estimate()[half] ?? 0)
+  }
+  return sum
+}
 
 const within = (limit: number, amount: number): number => (amount > 0 ? Math.min(limit, Math.ceil(amount)) : 0)
 
 const tell = ({ limit, of, window }: Bucket): string => `the ${limit} ${of} allowed in ${Duration.format(window)}`
 
-const refused = (request: LlmRequest.LlmRequest, what: string, retryAfter?: Duration.Duration): LlmError =>
-  unsent(
+const refused = (request: LlmRequest, what: string, retryAfter?: Duration.Duration): LlmError =>
+  refusal(
+    "rate-limit",
     request,
     new RateLimited({ message: `${what}. Wait, send less, or raise the limit that is set on this model.` }),
     retryAfter
   )
 
-const inTime = <A, R>(request: LlmRequest.LlmRequest, wait: Effect.Effect<A, never, R>) =>
-  Effect.mapError(Deadlines.inTime(wait), (reason) => unsent(request, reason))
-
-const unsent = (request: LlmRequest.LlmRequest, reason: Reason, retryAfter?: Duration.Duration): LlmError =>
-  new LlmError({
-    reason,
-    provider: "rate-limit",
-    ...(typeof request.model === "string" ? { model: request.model } : {}),
-    phase: "request",
-    emitted: 0,
-    ...(retryAfter === undefined ? {} : { retryAfter })
-  })
-
-const characters = (request: LlmRequest.LlmRequest): number => {
-  const messages = LlmRequest.messages(request)
-  return Result.isSuccess(messages) ? LlmRequest.countCharacters(messages.success) : 0
-}
+const inTime = <A, R>(request: LlmRequest, wait: Effect.Effect<A, never, R>) =>
+  Effect.mapError(Deadlines.inTime(wait), (reason) => refusal("rate-limit", request, reason))

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type { FinishReason } from "./Answer.ts"
+import type { AnswerStream } from "./AnswerStream.ts"
 import type { CallOptions, Message, Request } from "./Request.ts"
 import type { Usage } from "./RillError.ts"
 import type { Tool } from "./Tool.ts"
@@ -89,10 +90,10 @@ export type AgentInput = string | ReadonlyArray<Message>
  */
 export interface Agent {
   /**
-   * A run, as it comes. It begins with the iteration; each iteration is another. Leaving the loop stops the
-   * tools, whose signals are aborted, and closes the connection before the code after the loop runs.
+   * A run, as it comes. It begins when it is read. Leaving the loop stops the tools, whose signals are aborted,
+   * and closes the connection before the code after the loop runs.
    */
-  readonly stream: (input: AgentInput, options?: CallOptions) => AsyncIterable<AgentEvent>
+  readonly stream: (input: AgentInput, options?: CallOptions) => AnswerStream<AgentEvent>
   /** A run, as its end. */
   readonly run: (input: AgentInput, options?: CallOptions) => Promise<AgentAnswer>
   /** A conversation of several runs. */

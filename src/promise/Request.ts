@@ -3,6 +3,8 @@
  *
  * @since 0.1.0
  */
+import type { Retries, Timeout } from "./Policies.ts"
+
 /**
  * Options for a provider, under its name: `{ openai: { imageDetail: "low" } }`.
  *
@@ -187,4 +189,8 @@ export type Input = string | ReadonlyArray<Message> | Request
 export interface CallOptions {
   /** Aborts the call: it is rejected with the signal's reason, and its connection closed. */
   readonly signal?: AbortSignal | undefined
+  /** How long the answer may take; what it does not name is as the client says. */
+  readonly timeout?: Timeout | undefined
+  /** How often the call is tried again; what it does not name is as the client says. */
+  readonly retries?: Retries | undefined
 }

@@ -16,91 +16,24 @@
  */
 import * as Providers from "../provider/Providers.ts"
 import type { Agent, AgentOptions } from "./Agent.ts"
-import type { AttemptFailed, Event, Response, Restarted, Switched } from "./Answer.ts"
+import type { Event, Response } from "./Answer.ts"
+import type { AnswerStream } from "./AnswerStream.ts"
+import type { Callbacks } from "./Callbacks.ts"
 import * as client from "./internal/client.ts"
 import { compatible, connect, named } from "./internal/connect.ts"
+import type { ObjectOptions, ObjectPart, ObjectSchema, ObjectValue } from "./ObjectSchema.ts"
+import type { Retries, Timeout } from "./Policies.ts"
 import type { CallOptions, Input } from "./Request.ts"
-import type { RillError, Usage } from "./RillError.ts"
 
 export type * from "./Agent.ts"
 export type * from "./Answer.ts"
+export type * from "./AnswerStream.ts"
+export type * from "./Callbacks.ts"
+export type * from "./ObjectSchema.ts"
+export type * from "./Policies.ts"
 export type * from "./Request.ts"
 export * from "./RillError.ts"
 export * from "./Tool.ts"
-
-// -----------------------------------------------------------------------------
-// callbacks
-// -----------------------------------------------------------------------------
-
-/**
- * How a call ended: the answer is complete; it failed, with what the call is rejected with; or its
- * caller stopped it, by `break`, a signal or `close`.
- *
- * @category callbacks
- * @since 0.1.0
- */
-export type End =
-  | { readonly status: "complete"; readonly usage: Usage }
-  | { readonly status: "failed"; readonly error: unknown; readonly usage: Usage }
-  | { readonly status: "stopped"; readonly usage: Usage }
-
-/**
- * A tool that begins to run. Its input is as the model wrote it.
- *
- * @category callbacks
- * @since 0.1.0
- */
-export interface ToolStart {
-  readonly id: string
-  readonly name: string
-  readonly input: unknown
-}
-
-/**
- * How a tool ended: with its output; without one, with what it threw or a `RillError` of why; or it was
- * stopped with its run.
- *
- * @category callbacks
- * @since 0.1.0
- */
-export type ToolEnd =
-  | { readonly id: string; readonly name: string; readonly status: "complete"; readonly output: unknown }
-  | { readonly id: string; readonly name: string; readonly status: "failed"; readonly error: unknown }
-  | { readonly id: string; readonly name: string; readonly status: "stopped" }
-
-/**
- * What to do when something happens, in the order it happens. A function that gives a promise is
- * waited for before anything more is read. One that throws or rejects fails the call with what it
- * threw.
- *
- * @category callbacks
- * @since 0.1.0
- */
-export interface Callbacks {
-  /** A call begins; nothing has been sent. */
-  onStart?(): unknown
-  /** More of the visible text. */
-  onToken?(text: string): unknown
-  /** More of the model's reasoning. */
-  onReasoning?(text: string): unknown
-  /** An agent's tool begins to run. */
-  onToolStart?(start: ToolStart): unknown
-  /** It has run. Called once for every tool that began. */
-  onToolEnd?(end: ToolEnd): unknown
-  onRetry?(event: AttemptFailed | Restarted): unknown
-  onSwitch?(event: Switched): unknown
-  /** The call has failed. Called before `onEnd`. */
-  onError?(error: RillError): unknown
-  /**
-   * The call is over and its connection closed. Called once for every call that began, however it
-   * ended.
-   */
-  onEnd?(end: End): unknown
-}
-
-// -----------------------------------------------------------------------------
-// clients
-// -----------------------------------------------------------------------------
 
 /**
  * A client of one provider.
@@ -112,12 +45,42 @@ export interface Rill {
   /** The whole of an answer. */
   readonly run: (input: Input, options?: CallOptions) => Promise<Response>
   /**
-   * The text of an answer, as it comes. The request is sent when the iteration begins; each iteration
-   * asks anew. Leaving the loop closes the connection before the code after the loop runs.
+   * The text of an answer, as it comes. The request is sent when the iteration begins. Leaving the loop closes
+   * the connection before the code after the loop runs.
+   *
+   * An answer is read once: by a loop, or as a `Response`, or as a `ReadableStream`.
    */
-  readonly stream: (input: Input, options?: CallOptions) => AsyncIterable<string>
+  readonly stream: (input: Input, options?: CallOptions) => AnswerStream<string>
   /** Everything an answer tells, as it comes. Here, refusals are events, not errors. */
-  readonly events: (input: Input, options?: CallOptions) => AsyncIterable<Event>
+  readonly events: (input: Input, options?: CallOptions) => AnswerStream<Event>
+  /**
+   * The answer as a value of a schema, whose library checks it and types it.
+   *
+   * ```ts
+   * const recipe = await rill.object(z.object({ title: z.string(), steps: z.array(z.string()) }), "How do I make tea?")
+   * ```
+   *
+   * The model is asked for it in the strict dialect of JSON Schema, which providers enforce; where the schema
+   * cannot be put in it, as it is. With a `responseFormat` in the request, it is asked as that says, and the
+   * answer is decoded all the same.
+   *
+   * Rejected as `InvalidOutput` where the answer does not fit, with the `path` of what does not, and as
+   * `Truncated` where the token limit cut it. With a `TypeError` where there is no JSON Schema for the model.
+   */
+  readonly object: <const S extends ObjectSchema>(
+    schema: S,
+    input: Input,
+    options?: ObjectOptions
+  ) => Promise<ObjectValue<S>>
+  /**
+   * The same as it grows: values of which parts have come, then, once and last, the complete one. As any answer,
+   * it is read once.
+   */
+  readonly objectStream: <const S extends ObjectSchema>(
+    schema: S,
+    input: Input,
+    options?: ObjectOptions
+  ) => AsyncIterable<ObjectPart<S>>
   /** An agent: this model, with tools, in a loop. */
   readonly agent: (options: AgentOptions) => Agent
   /**
@@ -142,6 +105,18 @@ export interface Options {
   readonly headers?: Readonly<Record<string, string>> | undefined
   /** What requests are made with. Default: the global `fetch`. */
   readonly fetch?: typeof globalThis.fetch | undefined
+  /**
+   * How long an answer may take: 120 s to the first token, and 60 s from one to the next, unless told otherwise.
+   */
+  readonly timeout?: Timeout | undefined
+  /** How often a call is tried again. Default: twice. */
+  readonly retries?: Retries | undefined
+  /**
+   * Other models that are asked, one after the other, when this one has failed and another may do better: also
+   * where its key is refused or its quota used up, but not where it refuses to answer. By name, as {@link from} takes
+   * it, or clients, of which all counts but the callbacks. `model` and `extra` of a request are this one's alone.
+   */
+  readonly fallback?: ReadonlyArray<string | Rill> | undefined
 }
 
 /**

@@ -25,8 +25,9 @@ import type { Message } from "./Request.ts"
  * ```
  *
  * `LimitExceeded`, `ToolFailed`, `Unreadable` and `SessionBusy` are of agents, and the reasons of
- * `effect-rill/agent/AgentError`; `Closed` is a call on a client that is closed. All others are the reasons of
- * `effect-rill/LlmError`. Those modules say what each means.
+ * `effect-rill/agent/AgentError`; `Closed` is a call on a client that is closed, and `LayerFailed` one of a
+ * Layer that could not be built, whose error is the `cause`. All others are the reasons of `effect-rill/LlmError`.
+ * Those modules say what each means.
  *
  * @category models
  * @since 0.1.0
@@ -56,6 +57,7 @@ export type Reason =
   | "Unreadable"
   | "SessionBusy"
   | "Closed"
+  | "LayerFailed"
 
 /**
  * How far the answer had come when the call failed: nothing was received, the response head was the
@@ -147,6 +149,13 @@ export interface Details {
   readonly deadline?: "headers" | "first-token" | "idle" | "total" | undefined
   /** What is not supported, such as `"seed"` by OpenAI's Responses. */
   readonly feature?: string | undefined
+  /**
+   * Of `InvalidOutput`: where in the answer, as keys and indices from its root. It is not enumerable, for a model
+   * makes up keys too.
+   */
+  readonly path?: ReadonlyArray<string | number> | undefined
+  /** Models that were asked before this one, and the reasons for which they failed. */
+  readonly failedBefore?: ReadonlyArray<string> | undefined
   /** Of an agent: the step that failed, counted from 1; 0 before the first. `usage` is then of all steps, all else of the turn that failed. */
   readonly step?: number | undefined
   /**
@@ -159,6 +168,8 @@ export interface Details {
   /** Which tool gave no result. */
   readonly tool?: FailedTool | undefined
 }
+
+const quiet: ReadonlySet<string> = new Set<keyof Details>(["messages", "path"])
 
 /**
  * Why a call failed. A real `Error`: its message says what happened and what to do, and never holds a
@@ -182,6 +193,8 @@ export class RillError extends Error implements Details {
   declare readonly refusal?: string
   declare readonly deadline?: "headers" | "first-token" | "idle" | "total"
   declare readonly feature?: string
+  declare readonly path?: ReadonlyArray<string | number>
+  declare readonly failedBefore?: ReadonlyArray<string>
   declare readonly step?: number
   declare readonly messages?: ReadonlyArray<Message>
   declare readonly limit?: Limit
@@ -191,7 +204,7 @@ export class RillError extends Error implements Details {
     super(message, options)
     // Only what is known, so that a printed error stays short, and nothing of a conversation.
     for (const [key, value] of Object.entries(details)) {
-      if (value !== undefined) Object.defineProperty(this, key, { value, enumerable: key !== "messages" })
+      if (value !== undefined) Object.defineProperty(this, key, { value, enumerable: !quiet.has(key) })
     }
   }
 

@@ -10,6 +10,7 @@ import * as Agent from "effect-rill/agent/Agent"
 import { Disconnected } from "effect-rill/LlmError"
 import * as ScriptedLlm from "effect-rill/testing/ScriptedLlm"
 import { checkOrder, collect, inShort, type Told } from "../support/agentLaws.ts"
+import { random, type Random } from "../support/random.ts"
 
 const { fail, finish, pause, reasoning, refusal, text, toolCall, usage } = ScriptedLlm
 
@@ -35,20 +36,6 @@ const handlers = toolkit.toLayer({
   guarded: () => Effect.succeed("open")
 })
 const names = ["good", "good", "good", "bad", "returned", "slow", "slow", "guarded", "missing"]
-
-/** Marsaglia's xorshift: the same numbers for the same seed. */
-const random = (seed: number) => {
-  let state = seed * 2_654_435_761 || 1
-  const next = () => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return (state >>> 0) / 2 ** 32
-  }
-  const below = (n: number) => Math.floor(next() * n)
-  return { below, chance: (share: number) => next() < share, of: <A>(all: ReadonlyArray<A>) => all[below(all.length)]! }
-}
-type Random = ReturnType<typeof random>
 
 const words = [
   "I think",

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest"
 import * as ReAct from "../../src/agent/ReAct.ts"
 import { cases, tools } from "./ReAct.corpus.ts"
+import { fractions } from "../support/random.ts"
 
 const makeReader = () => ReAct.makeReader({ isTool: (name) => tools.has(name) })
 
@@ -55,14 +56,6 @@ const laws = (out: ReadonlyArray<ReAct.Said>): void => {
   expect([restated + between + thought, thought + restated]).toContain(contents(out, "Thought"))
 }
 
-/** Numbers from 0 to 1, the same for each seed. */
-const random = (seed: number) => () => {
-  seed = (seed + 0x6d2b79f5) | 0
-  let t = Math.imul(seed ^ (seed >>> 15), 1 | seed)
-  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-  return ((t ^ (t >>> 14)) >>> 0) / 4294967296
-}
-
 const cut = (text: string, next: () => number): ReadonlyArray<string> => {
   const pieces: Array<string> = []
   for (let at = 0; at < text.length;) {
@@ -89,7 +82,7 @@ describe.each(cases)("$name", ({ said, text, unread }) => {
     }
     expect(inShort(read(text.split("")), said)).toStrictEqual(said)
     for (let seed = 1; seed <= 20; seed++) {
-      expect(inShort(read(cut(text, random(seed))), said), `seed ${seed}`).toStrictEqual(said)
+      expect(inShort(read(cut(text, fractions(seed))), said), `seed ${seed}`).toStrictEqual(said)
     }
   })
 
@@ -116,7 +109,7 @@ it("any text says the same however it is cut, and keeps the laws", () => {
     'Thought:|Action:|Action Input:|Observation:|Final Answer:|Answer:|\n|\n|\n| | |search|calculator|x|It is. |{|}|"a"|:|(|)|[|]|```|```json\n|`|**|*|_|#|1|- |<think>|</think>|None|Finish|=|\'|,|a long sentence that goes on |\\|：|\r\n|{"a": 1}|\u00a0|\u2003'.split(
       "|"
     )
-  const next = random(7)
+  const next = fractions(7)
   for (let i = 0; i < 5000; i++) {
     const text = Array.from(
       { length: 1 + Math.floor(next() * 14) },

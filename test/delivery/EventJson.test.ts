@@ -50,7 +50,7 @@ const limited = new LlmError({
 
 const limitedFailure = {
   reason: "RateLimited",
-  message: "openai/gpt: RateLimited: too many requests. Wait. The provider asks to wait 3 s. (request req_1)",
+  message: "openai/gpt: RateLimited: too many requests. Wait. Before the next try, wait 3 s. (request req_1)",
   isRetryable: true,
   retryAfter: 2.5,
   provider: "openai",

@@ -2,7 +2,6 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Prompt from "effect/ai/Prompt"
 import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"
-import * as Cause from "effect/Cause"
 import * as Channel from "effect/Channel"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -22,17 +21,12 @@ import type * as Cost from "effect-rill/policy/Cost"
 import * as Hedge from "effect-rill/policy/Hedge"
 import * as ScriptedLlm from "effect-rill/testing/ScriptedLlm"
 import { settle } from "../support/agentLaws.ts"
-import { llmError } from "../support/scriptedLlm.ts"
+import { errorOf, llmError } from "../support/scriptedLlm.ts"
 
 const { event, fail, pause, reasoning, start, text, toolCall, usage } = ScriptedLlm
 
 const prompt = "12345678"
 const ten = usage({ inputTokens: 6, outputTokens: 4 })
-const errorOf = <E>(exit: Exit.Exit<unknown, E>): E => {
-  if (Exit.isSuccess(exit)) throw new Error("it succeeded")
-  return Cause.squash(exit.cause) as E
-}
-
 /** A scripted model under a budget. */
 const under = Effect.fnUntraced(function* (
   script: ScriptedLlm.Script,

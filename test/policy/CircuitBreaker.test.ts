@@ -17,7 +17,7 @@ import * as CircuitBreaker from "effect-rill/policy/CircuitBreaker"
 import * as RateLimit from "effect-rill/policy/RateLimit"
 import { settle } from "../support/agentLaws.ts"
 import * as FailingStores from "../support/FailingStores.ts"
-import { arrays, finished, llmError, service, token } from "../support/scriptedLlm.ts"
+import { errorOf, arrays, finished, llmError, service, token } from "../support/scriptedLlm.ts"
 
 const message = "?"
 const down = llmError(new E.ProviderFailed({ message }), { phase: "headers" })
@@ -47,12 +47,6 @@ const call = (llm: Llm.Llm["Service"]) => Effect.exit(Stream.runDrain(llm.events
 const calls = (llm: Llm.Llm["Service"], count: number) =>
   Effect.forEach(Array.from({ length: count }), () => call(llm), { discard: true })
 const pass = (seconds: number) => Effect.andThen(TestClock.adjust(Duration.seconds(seconds)), settle)
-
-const errorOf = (exit: Exit.Exit<void, E.LlmError>): E.LlmError => {
-  const error = Exit.findErrorOption(exit)
-  if (error._tag === "None") throw new Error("it did not fail")
-  return error.value
-}
 
 /** Whether a call is refused: until when, in seconds, or `true` where that is not known. */
 const refusal = (llm: Llm.Llm["Service"]) =>

@@ -37,7 +37,7 @@ import * as OpenAiChat from "effect-rill/testing/dialect/OpenAiChat"
 import * as FaultyWire from "effect-rill/testing/FaultyWire"
 import * as ScriptedLlm from "effect-rill/testing/ScriptedLlm"
 import { settle } from "../support/agentLaws.ts"
-import { finished, llmError } from "../support/scriptedLlm.ts"
+import { errorOf, finished, llmError } from "../support/scriptedLlm.ts"
 
 const { event, fail, finish, pause, reasoning, refusal, start, text, toolCall, usage } = ScriptedLlm
 
@@ -102,11 +102,6 @@ const run = Effect.fnUntraced(function* (scripts: ReadonlyArray<ScriptedLlm.Turn
 const textOf = (events: ReadonlyArray<LlmEvent>) => LlmResponse.fromEvents(events).text
 const tags = (events: ReadonlyArray<LlmEvent>) => events.map(({ _tag }) => _tag)
 const usageOf = (events: ReadonlyArray<LlmEvent>) => LlmResponse.fromEvents(events).usage
-const errorOf = (exit: Exit.Exit<unknown, LlmError>): LlmError => {
-  if (Exit.isSuccess(exit)) throw new Error("it succeeded")
-  return Cause.squash(exit.cause) as LlmError
-}
-
 const overloaded = new Overloaded({ message: "busy" })
 const reasons: Readonly<Record<string, Reason>> = {
   Authentication: new Authentication({ message: "no key" }),

@@ -27,9 +27,9 @@ import type { LlmRequest } from "effect-rill/LlmRequest"
 import * as Deadlines from "effect-rill/policy/Deadlines"
 import * as RateLimit from "effect-rill/policy/RateLimit"
 import { settle } from "../support/agentLaws.ts"
-import { random } from "../support/decodeBytes.ts"
+import { fractions } from "../support/random.ts"
 import * as FailingStores from "../support/FailingStores.ts"
-import { arrays, finished, llmError, service, thought, token } from "../support/scriptedLlm.ts"
+import { errorOf, arrays, finished, llmError, service, thought, token } from "../support/scriptedLlm.ts"
 
 /** A prompt of so many tokens, with so many for its answer. */
 const asking = (tokens: number, name = "x"): LlmRequest => ({
@@ -64,12 +64,6 @@ const call = (llm: Llm.Llm["Service"], request: LlmRequest) => Effect.exit(Strea
 const start = (llm: Llm.Llm["Service"], request: LlmRequest) => Effect.tap(Effect.forkChild(call(llm, request)), settle)
 
 const pass = (seconds: number) => Effect.andThen(TestClock.adjust(Duration.seconds(seconds)), settle)
-
-const errorOf = (exit: Exit.Exit<void, LlmError>): LlmError => {
-  const error = Exit.findErrorOption(exit)
-  if (error._tag === "None") throw new Error("it did not fail")
-  return error.value
-}
 
 /** What is left in a bucket of a limit of so much in a minute, by its store. */
 const left = (bucket: string, limit: number) =>
@@ -725,7 +719,7 @@ describe("RateLimit", () => {
 
 /** Callers who come, use what they use and are interrupted as a seed decides. */
 const scenario = Effect.fnUntraced(function* (seed: number) {
-  const r = random(seed)
+  const r = fractions(seed)
   const integer = (below: number) => Math.floor(r() * below)
   const [requests, tokens] = [1 + integer(20), 60 * (1 + integer(5))]
   const begun: Array<{ readonly index: number; readonly at: number; readonly estimate: number }> = []

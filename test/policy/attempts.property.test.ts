@@ -18,22 +18,9 @@ import * as Fallback from "effect-rill/policy/Fallback"
 import * as Retry from "effect-rill/policy/Retry"
 import * as ScriptedLlm from "effect-rill/testing/ScriptedLlm"
 import { plea } from "../../src/policy/internal/goingOn.ts"
+import { random, type Random } from "../support/random.ts"
 
 const { fail, reasoning, text, toolCall, usage } = ScriptedLlm
-
-/** Marsaglia's xorshift: the same numbers for the same seed. */
-const random = (seed: number) => {
-  let state = seed * 2_654_435_761 || 1
-  const next = () => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return (state >>> 0) / 2 ** 32
-  }
-  const below = (n: number) => Math.floor(next() * n)
-  return { below, chance: (share: number) => next() < share, of: <A>(all: ReadonlyArray<A>) => all[below(all.length)]! }
-}
-type Random = ReturnType<typeof random>
 
 /** Words that differ in their first three letters, so that only what is repeated looks so. */
 const answerOf = (r: Random): string => {

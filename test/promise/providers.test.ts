@@ -110,7 +110,7 @@ describe.each(cases)("$name", ({ at, client, full, header, id, key, name, place 
     for await (const piece of rill.stream("Tell me a story")) text += piece
     expect(text).toBe("Once upon a time.")
     expect((await rill.run("Tell me a story")).provider).toBe(id ?? name)
-    const error = await rejection(rill.run("Is there a limit?"))
+    const error = await rejection(rill.run("Is there a limit?", { retries: false }))
     expect(error).toMatchObject({ reason: "RateLimited", provider: id ?? name, status: 429, retryAfter: 7000 })
   })
 
@@ -211,7 +211,7 @@ describe("fromOpenAiCompatible", () => {
       return globalThis.fetch(input, init)
     }
     await using named = Rill.fromOpenAiCompatible("m", { baseUrl: `${server.url}/v1`, name: "mine", fetch })
-    expect((await rejection(named.run("Is there a limit?"))).provider).toBe("mine")
+    expect((await rejection(named.run("Is there a limit?", { retries: false }))).provider).toBe("mine")
     expect(keys).toBe(null)
   })
 

@@ -12,14 +12,14 @@ import * as OpenAi from "effect-rill/provider/OpenAi"
 import * as Rill from "effect-rill/promise/Rill"
 import { expect, it } from "vitest"
 import * as ChatServer from "../support/ChatServer.ts"
-import { random } from "../support/decodeBytes.ts"
+import { fractions } from "../support/random.ts"
 
 const runs = 1000
 const atOnce = 20
 
 /** Answers of ten deltas: in one go or with turns between, ended in every way that servers end. */
 const script: ChatServer.Script = ({ index }) => {
-  const next = random(index + 1)
+  const next = fractions(index + 1)
   const turn = () => new Promise((resolve) => (next() < 0.5 ? setImmediate(resolve) : setTimeout(resolve, 1)))
   const steps = function* (): Generator<ChatServer.Step> {
     yield ChatServer.role
@@ -56,7 +56,7 @@ it.each([
       OpenAi.layer({ model: "gpt-test", api, baseUrl: server.baseUrl }).pipe(Layer.provide(client))
     )
     const rill = Rill.fromOpenAi("gpt-test", { api, baseUrl: server.baseUrl })
-    const next = random(7)
+    const next = fractions(7)
     const begun = new Set<number>()
     const finalized: Array<number> = []
 

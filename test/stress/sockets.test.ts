@@ -6,7 +6,7 @@ import * as WebSocket from "effect-rill/delivery/WebSocket"
 import { Socket } from "node:net"
 import { expect, it } from "vitest"
 import { WebSocket as Client } from "ws"
-import { random } from "../support/decodeBytes.ts"
+import { fractions } from "../support/random.ts"
 import * as SocketServer from "../support/SocketServer.ts"
 
 const points = 100
@@ -19,7 +19,7 @@ it(`${points} clients that go at any point leave no upstream, fiber or socket`, 
   const answer: WebSocket.Answer<never> = ({ id }) =>
     Stream.suspend(() => {
       begun.push(id)
-      const next = random(begun.length)
+      const next = fractions(begun.length)
       // Some come slowly and some at once, some end and some do not.
       const length = next() < 0.3 ? Infinity : Math.floor(next() * 60)
       const isSlow = next() < 0.7
@@ -44,7 +44,7 @@ it(`${points} clients that go at any point leave no upstream, fiber or socket`, 
 
   const went = new Map<string, number>()
   const kill = async (point: number): Promise<void> => {
-    const next = random(1000 + point)
+    const next = fractions(1000 + point)
     const way = ways[point % ways.length]!
     const frames = Math.floor(next() * 80)
     const turns = Math.floor(next() * 30)

@@ -3,7 +3,7 @@ import * as Prompt from "effect/ai/Prompt"
 import type { AgentEvent } from "effect-rill/agent/AgentEvent"
 import type { LlmEvent } from "effect-rill/LlmEvent"
 import type { LlmUsage } from "effect-rill/LlmUsage"
-import { random } from "./decodeBytes.ts"
+import { fractions } from "./random.ts"
 
 export interface Dice {
   readonly next: () => number
@@ -12,7 +12,7 @@ export interface Dice {
 }
 
 export const dice = (seed: number): Dice => {
-  const next = random(seed)
+  const next = fractions(seed)
   const below = (n: number) => Math.floor(next() * n)
   return { next, below, one: (of) => of[below(of.length)]! }
 }

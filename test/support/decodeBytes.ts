@@ -8,6 +8,7 @@ import type { Progress } from "effect-rill/wire/Decoder"
 import * as Body from "effect-rill/wire/Body"
 import * as EventStream from "effect-rill/wire/EventStream"
 import { Inlet } from "effect-rill/wire/Inlet"
+import { fractions } from "./random.ts"
 
 export interface Outcome {
   readonly events: ReadonlyArray<LlmEvent>
@@ -74,7 +75,7 @@ export function* cuts(body: Uint8Array): Generator<readonly [name: string, chunk
   yield ["whole", [body]]
   for (const size of [1, 2, 3, 7]) yield [`in pieces of ${size}`, pieces(body, () => size)]
   for (let seed = 1; seed <= 20; seed++) {
-    const next = random(seed)
+    const next = fractions(seed)
     yield [`seed ${seed}`, pieces(body, () => 1 + Math.floor(next() * 200))]
   }
 }
@@ -87,15 +88,6 @@ export const pieces = (body: Uint8Array, size: () => number): ReadonlyArray<Uint
     i = end
   }
   return chunks
-}
-
-/** mulberry32 */
-export const random = (seed: number) => () => {
-  seed = (seed + 0x6d2b79f5) >>> 0
-  let t = seed
-  t = Math.imul(t ^ (t >>> 15), t | 1)
-  t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-  return ((t ^ (t >>> 14)) >>> 0) / 4294967296
 }
 
 /** A body that has the next chunk as soon as it is asked for it. */

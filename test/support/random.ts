@@ -12,3 +12,11 @@ export const random = (seed: number) => {
 }
 
 export type Random = ReturnType<typeof random>
+
+/** Numbers from 0 to 1, the same for the same seed: mulberry32. */
+export const fractions = (seed: number) => () => {
+  seed = (seed + 0x6d2b79f5) | 0
+  let t = Math.imul(seed ^ (seed >>> 15), 1 | seed)
+  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+  return ((t ^ (t >>> 14)) >>> 0) / 4294967296
+}

@@ -1,4 +1,6 @@
-import * as Effect from "effect/Effect"
+import * as Cause from "effect/Cause"
+import type * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { Llm } from "effect-rill/Llm"
@@ -29,3 +31,9 @@ export const service = (events: Stream.Stream<LlmEvent, LlmError>): Llm["Service
 
 export const layer = (events: Stream.Stream<LlmEvent, LlmError>): Layer.Layer<Llm> =>
   Layer.succeed(Llm, service(events))
+
+/** What something failed with, be it an error or a defect. */
+export const errorOf = <E>(exit: Exit.Exit<unknown, E>): E => {
+  if (Exit.isSuccess(exit)) throw new Error("it succeeded")
+  return Cause.squash(exit.cause) as E
+}

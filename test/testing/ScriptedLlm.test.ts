@@ -220,7 +220,7 @@ describe("ScriptedLlm", () => {
           { provider: "acme" }
         )
         assert.deepStrictEqual(arrays, [])
-        assert.include(error?.message, "acme: RateLimited: slow down The provider asks to wait 2 s. (request r1)")
+        assert.include(error?.message, "acme: RateLimited: slow down Before the next try, wait 2 s. (request r1)")
         assert.isFalse(error?.isRetryable)
         const own = new LlmError.LlmError({ reason, provider: "mine", phase: "headers", emitted: 0 })
         assert.strictEqual((yield* turn(["a", fail(own)])).error, own)

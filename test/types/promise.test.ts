@@ -13,9 +13,14 @@ import type * as LlmError from "effect-rill/LlmError"
 import type * as LlmEvent from "effect-rill/LlmEvent"
 import type * as LlmRequest from "effect-rill/LlmRequest"
 import type * as LlmUsage from "effect-rill/LlmUsage"
+import type * as LlmObject from "effect-rill/LlmObject"
 import type * as Callbacks from "effect-rill/policy/Callbacks"
+import type * as Deadlines from "effect-rill/policy/Deadlines"
+import type * as Retry from "effect-rill/policy/Retry"
 import type * as Presets from "effect-rill/provider/openAiCompatible/Presets"
 import type * as Rill from "effect-rill/promise/Rill"
+import type * as EffectDuration from "effect/Duration"
+import type * as Schema from "effect/Schema"
 import type { StandardJSONSchemaV1, StandardSchemaV1 } from "effect/StandardSchema"
 import { afterAll, beforeAll, expect, it } from "vitest"
 
@@ -27,7 +32,12 @@ type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ?
 const holds = <_Statement extends true>(): void => {}
 
 it("the plain types are in step with the core's", () => {
-  holds<Equal<Rill.Reason, LlmError.Reason["_tag"] | Exclude<AgentError.Reason["_tag"], "ModelFailed"> | "Closed">>()
+  holds<
+    Equal<
+      Rill.Reason,
+      LlmError.Reason["_tag"] | Exclude<AgentError.Reason["_tag"], "ModelFailed"> | "Closed" | "LayerFailed"
+    >
+  >()
   holds<Equal<Rill.Phase, LlmError.Phase>>()
   holds<Equal<Rill.FinishReason, LlmEvent.FinishReason>>()
   holds<Equal<Rill.Event["_tag"], LlmEvent.LlmEvent["_tag"]>>()
@@ -69,6 +79,36 @@ it("any Standard Schema is a tool's input", () => {
   holds<StandardSchemaV1<string, number> extends Rill.StandardSchema ? true : false>()
   holds<StandardSchemaV1 & StandardJSONSchemaV1 extends Rill.StandardSchema ? true : false>()
   holds<Equal<Rill.StandardOutput<StandardSchemaV1<string, { readonly n: number }>>, { readonly n: number }>>()
+})
+
+it("policies are in step with the core's", () => {
+  holds<Rill.Duration extends EffectDuration.Input ? true : false>()
+  holds<Equal<keyof Exclude<Rill.Timeout, Rill.Duration>, keyof Deadlines.Options>>()
+  type Retries = Exclude<Rill.Retries, number | false>
+  holds<Equal<NonNullable<Retries["afterOutput"]>, Retry.AfterOutput>>()
+})
+
+interface Recipe {
+  readonly title: string
+  readonly level: "easy" | "hard"
+  readonly steps: ReadonlyArray<{ readonly text: string; readonly at?: Date }>
+}
+
+it("an object is of its schema's type, and its parts say which they are", () => {
+  type Standard = StandardSchemaV1<Recipe, { readonly n: number }>
+  type Effect = Schema.Codec<{ readonly n: number }, Recipe>
+  holds<Standard extends Rill.ObjectSchema ? true : false>()
+  holds<Effect extends Rill.ObjectSchema ? true : false>()
+  holds<Schema.Codec<string, string, "service"> extends Rill.ObjectSchema ? false : true>()
+  holds<Equal<Rill.ObjectValue<Standard>, { readonly n: number }>>()
+  holds<Equal<Rill.ObjectValue<Effect>, { readonly n: number }>>()
+  holds<Equal<Rill.DeepPartial<Recipe>, LlmObject.DeepPartial<Recipe>>>()
+  holds<Equal<Rill.DeepPartial<unknown>, unknown>>()
+  type Complete = Extract<Rill.ObjectPart<Effect>, { readonly _tag: "Complete" }>
+  type Partial = Extract<Rill.ObjectPart<Standard>, { readonly _tag: "Partial" }>
+  holds<Equal<Complete["value"], { readonly n: number }>>()
+  holds<Equal<Partial["value"], LlmObject.DeepPartial<Recipe>>>()
+  holds<Equal<Rill.ObjectPart<Effect>["_tag"], LlmObject.Part<unknown, unknown>["_tag"]>>()
 })
 
 it("an error is narrowed by its reason", () => {
@@ -147,6 +187,10 @@ it("declare no Effect type, and reach none", () => {
   expect(files.map((file) => relative(all, file)).toSorted()).toEqual([
     "promise/Agent.d.ts",
     "promise/Answer.d.ts",
+    "promise/AnswerStream.d.ts",
+    "promise/Callbacks.d.ts",
+    "promise/ObjectSchema.d.ts",
+    "promise/Policies.d.ts",
     "promise/Request.d.ts",
     "promise/Rill.d.ts",
     "promise/RillError.d.ts",
@@ -218,6 +262,26 @@ export const main = async (signal: AbortSignal): Promise<string> => {
         if (event.isError) text += event.content
     }
   }
+  const served: Response = await agent.stream("x").toResponse({ format: "ui-messages", signal, heartbeat: "5 seconds" })
+  const body: ReadableStream<string> = rill.stream("x").toReadableStream()
+  new Response(body.pipeThrough(new TextEncoderStream()), { status: served.status })
+  const patient: Rill.OpenAiOptions = {
+    timeout: { firstToken: "2 minutes", total: 300_000 },
+    retries: { times: 5, afterOutput: "continue" },
+    fallback: ["anthropic/m", rill]
+  }
+  await Rill.fromOpenAi("m", patient).run("x", { timeout: 5000, retries: false })
+  // @ts-expect-error: there is no such unit
+  await rill.run("x", { timeout: "5 parsecs" })
+  // @ts-expect-error: there is no such format
+  await rill.stream("x").toResponse({ format: "xml" })
+  const place: { readonly city: string } = await rill.object(city, "x", { jsonSchema: { type: "object" } })
+  for await (const part of rill.objectStream(city, "x")) {
+    if (part._tag === "Complete") text += part.value.city
+    // @ts-expect-error: nothing is known of a part whose schema says nothing of its input
+    else text += part.value.city
+  }
+  text += place.city
   const session = agent.session({ history, trim: (all) => all.slice(-9) })
   const { content, messages, steps, usage } = await session.run("x", { signal })
   text += content + messages.length + session.history.length + steps + (usage.outputTokens ?? 0)

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import * as LearnedShape from "effect-rill/wire/LearnedShape"
 import { afterEach, describe, expect, it, vi } from "vitest"
-import { random } from "../support/decodeBytes.ts"
+import { fractions } from "../support/random.ts"
 
 const parse = JSON.parse
 
@@ -82,7 +82,7 @@ describe("both paths agree", () => {
   ]
 
   it.each([1, 2, 3, 4, 5, 6, 7, 8])("on generated and hostile envelopes, seed %i", (seed) => {
-    const next = random(seed)
+    const next = fractions(seed)
     const pick = <A>(from: ReadonlyArray<A>): A => from[Math.floor(next() * from.length)]!
     const lines: Array<string> = []
     for (let i = 0; i < 1500; i++) {

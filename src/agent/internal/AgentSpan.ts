@@ -85,7 +85,7 @@ export class AgentSpan implements Watch<AgentEvent, AgentError> {
     }
   }
 
-  look(events: NonEmptyReadonlyArray<AgentEvent>): void {
+  look(events: NonEmptyReadonlyArray<AgentEvent>): undefined {
     for (const event of events) {
       if (event._tag === "StepFinished") {
         this.last = event

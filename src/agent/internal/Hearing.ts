@@ -3,35 +3,28 @@
  *
  * @internal
  */
-import * as Result from "effect/Result"
 import { ContentFiltered, LlmError, type Reason, Truncated } from "../../LlmError.ts"
 import type { FinishReason, LlmEvent, Of } from "../../LlmEvent.ts"
-import * as LlmRequest from "../../LlmRequest.ts"
-import * as LlmUsage from "../../LlmUsage.ts"
-import { Spent } from "../../policy/internal/Spent.ts"
+import type { LlmRequest } from "../../LlmRequest.ts"
+import type { LlmUsage } from "../../LlmUsage.ts"
+import { Meter } from "../../policy/internal/Meter.ts"
 import type { AgentEvent } from "../AgentEvent.ts"
 import type { Reading, Strategy, Turn } from "./Strategy.ts"
 
 export class Hearing {
   private reading: Reading
-  private started: Of<"Started"> | undefined
-  private finished: Of<"Finished"> | undefined
   private refusal: Array<string> = []
   private isCalling = false
   /** Whether any of it has been told: then it cannot be begun anew. */
   private isTold = false
-  private text = 0
-  private reasoning = 0
-  private readonly spent = new Spent()
-  /** How much of the text and the reasoning is part of `spent`. */
-  private counted = { text: 0, reasoning: 0 }
+  private hasReasoned = false
+  private readonly meter: Meter
   private readonly strategy: Strategy
-  private readonly request: LlmRequest.LlmRequest
   private readonly step: number
 
-  constructor(strategy: Strategy, request: LlmRequest.LlmRequest, step: number) {
+  constructor(strategy: Strategy, request: LlmRequest, step: number) {
     this.strategy = strategy
-    this.request = request
+    this.meter = new Meter(request)
     this.step = step
     this.reading = strategy.reading(step)
   }
@@ -54,32 +47,19 @@ export class Hearing {
   }
 
   get reason(): FinishReason | undefined {
-    return this.finished?.reason
+    return this.meter.finished?.reason
   }
 
   /** The provider's numbers, or an estimate where the turn was cut off. */
-  get usage(): LlmUsage.LlmUsage {
-    if (this.finished !== undefined) return this.finished.usage
-    const messages = Result.getOrElse(LlmRequest.messages(this.request), () => [])
-    const estimate = LlmUsage.estimate({
-      input: LlmRequest.countCharacters(messages),
-      output: this.text - this.counted.text,
-      reasoning: this.reasoning - this.counted.reasoning
-    })
-    return this.spent.and(estimate)
+  get usage(): LlmUsage {
+    return this.meter.finished?.usage ?? this.meter.soFar()
   }
 
   private see(event: LlmEvent): LlmError | undefined {
-    if (this.spent.see(event)) this.counted = { text: this.text, reasoning: this.reasoning }
+    this.meter.see(event)
     switch (event._tag) {
-      case "TextDelta":
-        this.text += event.text.length
-        return undefined
       case "ReasoningDelta":
-        this.reasoning += event.text.length
-        return undefined
-      case "Started":
-        this.started = event
+        this.hasReasoned ||= event.text !== ""
         return undefined
       case "Refusal":
         this.refusal.push(event.text)
@@ -100,7 +80,6 @@ export class Hearing {
         this.isCalling = false
         return undefined
       case "Finished":
-        this.finished = event
         return this.judge(event)
       default:
         return undefined
@@ -117,25 +96,26 @@ export class Hearing {
           : "the model refused to go on. Its words are in `refusal`. Change what is asked."
       return this.error(new ContentFiltered({ message, ...(refusal === "" ? undefined : { refusal }) }), usage)
     }
-    if (reason === "length" && (this.isCalling || this.text === 0)) {
+    if (reason === "length" && (this.isCalling || this.meter.emitted === 0)) {
       return this.truncated(usage)
     }
     return undefined
   }
 
-  private truncated(usage: LlmUsage.LlmUsage): LlmError {
+  private truncated(usage: LlmUsage): LlmError {
     const message = "the token limit cut the turn before it had an answer or a whole tool call. Raise `maxTokens`."
     return this.error(new Truncated({ message }), usage)
   }
 
-  private error(reason: Reason, usage: LlmUsage.LlmUsage): LlmError {
-    const isBegun = this.text > 0 || this.reasoning > 0 || this.isCalling || this.refusal.length > 0
+  private error(reason: Reason, usage: LlmUsage): LlmError {
+    const { emitted, started } = this.meter
+    const isBegun = emitted > 0 || this.hasReasoned || this.isCalling || this.refusal.length > 0
     return new LlmError({
       reason,
-      provider: this.started?.provider ?? "llm",
-      ...(this.started?.model === undefined ? undefined : { model: this.started.model }),
+      provider: started?.provider ?? "llm",
+      ...(started?.model === undefined ? undefined : { model: started.model }),
       phase: isBegun ? "mid-output" : "before-output",
-      emitted: this.text,
+      emitted,
       usage
     })
   }

@@ -12,17 +12,17 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
-import * as Result from "effect/Result"
 import { isLlmError, type LlmError } from "../../LlmError.ts"
 import type { LlmEvent, Of } from "../../LlmEvent.ts"
-import * as LlmRequest from "../../LlmRequest.ts"
+import type { LlmRequest } from "../../LlmRequest.ts"
 import * as LlmResponse from "../../LlmResponse.ts"
-import * as LlmUsage from "../../LlmUsage.ts"
+import type { LlmUsage } from "../../LlmUsage.ts"
 import * as Cost from "../Cost.ts"
 import type { Costs, Options } from "../Telemetry.ts"
 import * as genAi from "./genAi.ts"
 import * as genAiContent from "./genAiContent.ts"
 import * as instruments from "./instruments.ts"
+import { Meter } from "./Meter.ts"
 import type { Ending, Watch } from "./spanned.ts"
 import * as spans from "./spans.ts"
 
@@ -34,7 +34,7 @@ export interface Defaults {
 
 export const begin = (
   options: Options,
-  request: LlmRequest.LlmRequest | undefined,
+  request: LlmRequest | undefined,
   defaults: Defaults
 ): Effect.Effect<ChatSpan> => {
   const model = request?.model ?? options.model
@@ -80,11 +80,7 @@ const counted = new WeakSet<LlmEvent>()
 export class ChatSpan implements Watch<LlmEvent, LlmError> {
   readonly span: spans.Begun["span"]
   private firstAt: bigint | undefined
-  /** Characters, for an estimate. */
-  private text = 0
-  private reasoning = 0
-  private started: Of<"Started"> | undefined
-  private finished: Of<"Finished"> | undefined
+  private readonly meter: Meter
   private isRestarted = false
   private provider: string | undefined
   private isActive = true
@@ -96,14 +92,14 @@ export class ChatSpan implements Watch<LlmEvent, LlmError> {
   private readonly begun: spans.Begun
   private readonly within: Within
   private readonly options: Options
-  private readonly request: LlmRequest.LlmRequest | undefined
+  private readonly request: LlmRequest | undefined
   private model: string | undefined
 
   constructor(
     begun: spans.Begun,
     within: Within,
     options: Options,
-    request: LlmRequest.LlmRequest | undefined,
+    request: LlmRequest | undefined,
     model: string | undefined,
     defaults: Defaults
   ) {
@@ -112,6 +108,7 @@ export class ChatSpan implements Watch<LlmEvent, LlmError> {
     this.within = within
     this.options = options
     this.request = request
+    this.meter = new Meter(request)
     this.model = model
     this.provider = options.provider
     const { enclosing } = begun
@@ -130,30 +127,20 @@ export class ChatSpan implements Watch<LlmEvent, LlmError> {
   // while it comes
   // ---------------------------------------------------------------------------
 
-  look(events: NonEmptyReadonlyArray<LlmEvent>): void {
+  look(events: NonEmptyReadonlyArray<LlmEvent>): undefined {
     for (const event of events) {
+      this.meter.see(event)
       switch (event._tag) {
         case "TextDelta":
         case "Refusal":
-          this.text += event.text.length
-          this.firstAt ??= this.begun.now()
-          break
         case "ReasoningDelta":
-          this.reasoning += event.text.length
-          this.firstAt ??= this.begun.now()
-          break
         case "ToolCallStarted":
           this.firstAt ??= this.begun.now()
           break
-        case "ToolCallDelta":
-          this.text += event.delta.length
-          break
         case "Started":
-          this.started = event
           this.provider ??= event.provider
           break
         case "Finished":
-          this.finished = event
           this.finishedAt = this.begun.now()
           break
         case "AttemptFailed":
@@ -166,6 +153,7 @@ export class ChatSpan implements Watch<LlmEvent, LlmError> {
         case "Switched":
           this.policy(event, "rill.switched", event.error, { "rill.from": event.from, "rill.to": event.to })
           break
+        case "ToolCallDelta":
         case "ToolCalled":
         case "Source":
           break
@@ -225,7 +213,7 @@ export class ChatSpan implements Watch<LlmEvent, LlmError> {
     const { begun, costs, within } = this
     const at = begun.now()
     const { error, exit, type } = this.judge(ending)
-    const usage = this.usage(error)
+    const usage = this.meter.total(error)
     const tellsUsage = within.attempts === 0 && usage !== undefined
     let cost: number | undefined
     this.release()
@@ -245,7 +233,7 @@ export class ChatSpan implements Watch<LlmEvent, LlmError> {
   }
 
   private judge(ending: Ending<LlmError>): Verdict {
-    if (ending._tag === "Completed" || (ending._tag === "Left" && this.finished !== undefined)) {
+    if (ending._tag === "Completed" || (ending._tag === "Left" && this.meter.finished !== undefined)) {
       return { exit: Exit.void }
     }
     const cause = ending._tag === "Failed" ? ending.cause : Exit.isFailure(ending.exit) ? ending.exit.cause : undefined
@@ -259,7 +247,8 @@ export class ChatSpan implements Watch<LlmEvent, LlmError> {
   }
 
   private tellEnd(type: string | undefined, error: LlmError | undefined): void {
-    const { begun, finished, firstAt, started, within } = this
+    const { begun, firstAt, within } = this
+    const { finished, started } = this.meter
     const reason = finished && (finished.rawReason ?? genAiContent.finishReason(finished.reason))
     this.tell(
       genAi.defined({
@@ -279,7 +268,7 @@ export class ChatSpan implements Watch<LlmEvent, LlmError> {
     }
   }
 
-  private measure(at: bigint, type: string | undefined, usage: LlmUsage.LlmUsage | undefined): void {
+  private measure(at: bigint, type: string | undefined, usage: LlmUsage | undefined): void {
     const { begun, finishedAt, firstAt } = this
     this.count(instruments.operationDuration, instruments.inSeconds(begun.startedAt, at), { "error.type": type })
     if (firstAt !== undefined) {
@@ -296,7 +285,7 @@ export class ChatSpan implements Watch<LlmEvent, LlmError> {
     }
   }
 
-  private cost(usage: LlmUsage.LlmUsage): number | undefined {
+  private cost(usage: LlmUsage): number | undefined {
     if (this.costs === undefined) return undefined
     const { cost, prices = {} } = this.costs
     const of = (model: string | undefined) => {
@@ -316,22 +305,7 @@ export class ChatSpan implements Watch<LlmEvent, LlmError> {
 
   /** The model that answers, as its provider names it. */
   private answering(): string | undefined {
-    return this.started?.model ?? this.model
-  }
-
-  /** What was used, by what was told or by an estimate. Who refuses a request does not bill for it. */
-  private usage(error: LlmError | undefined): LlmUsage.LlmUsage | undefined {
-    const known = this.finished?.usage ?? error?.usage
-    if (known !== undefined) return known
-    if (error !== undefined && (error.phase === "request" || error.phase === "headers")) return undefined
-    const messages = this.request && LlmRequest.messages(this.request)
-    const input = messages === undefined || Result.isFailure(messages) ? undefined : messages.success
-    const { inputTokens, ...told } = LlmUsage.estimate({
-      input: input === undefined ? 0 : LlmRequest.countCharacters(input),
-      output: this.text,
-      reasoning: this.reasoning
-    })
-    return input === undefined || inputTokens === undefined ? told : { ...told, inputTokens }
+    return this.meter.started?.model ?? this.model
   }
 
   // ---------------------------------------------------------------------------
@@ -348,12 +322,12 @@ export class ChatSpan implements Watch<LlmEvent, LlmError> {
 
   /** The attributes of every metric. */
   private series(): instruments.Attributes {
-    const { options, provider, started } = this
+    const { options, provider } = this
     return {
       "gen_ai.operation.name": "chat",
       "gen_ai.provider.name": provider && genAi.providerName(provider),
       "gen_ai.request.model": this.model,
-      "gen_ai.response.model": started?.model,
+      "gen_ai.response.model": this.meter.started?.model,
       "server.address": options.server?.address,
       "server.port": options.server?.port
     }

@@ -14,13 +14,15 @@ import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Llm } from "../../Llm.ts"
-import { LlmError, type Phase } from "../../LlmError.ts"
+import type { LlmError, Phase } from "../../LlmError.ts"
 import type { LlmEvent } from "../../LlmEvent.ts"
 import type { LlmRequest } from "../../LlmRequest.ts"
 import * as LlmUsage from "../../LlmUsage.ts"
 import * as Deadlines from "../Deadlines.ts"
+import { amend } from "./amending.ts"
 import * as goingOn from "./goingOn.ts"
 import { type Events, Held } from "./Held.ts"
+import { isRefused } from "./refusing.ts"
 
 /**
  * What to do about an attempt that fails after some of its answer has been delivered.
@@ -68,6 +70,7 @@ class Attempts {
   /** What the next pull does. */
   private next: Step
   private readonly held: Held
+  private readonly failures: Array<LlmError> = []
   private readonly plan: Plan
   private readonly scope: Scope.Scope
 
@@ -143,6 +146,7 @@ class Attempts {
 
   /** Tells what has happened; the pull after it waits for the rest of the delay. */
   private wait(error: LlmError, next: Next, isVoid: boolean, then: () => Step): Step {
+    this.failures.push(error)
     this.held.spent.push(...spentBy(error))
     return Clock.currentTimeMillis.pipe(
       Effect.map((failedAt) => {
@@ -160,34 +164,11 @@ class Attempts {
     const phase: Phase = hasOutput ? "mid-output" : error.phase
     const usage = spent.length === 0 ? error.usage : LlmUsage.sum([...spent, ...spentBy(error)])
     const isTrue = phase === error.phase && emitted === error.emitted && usage === error.usage
-    return Effect.fail(this.plan.last(isTrue ? error : amend(error, { phase, emitted, usage })))
+    const changes = { phase, emitted, ...(usage === undefined ? undefined : { usage }) }
+    return Effect.fail(this.plan.last(isTrue ? error : amend(error, changes, this.failures)))
   }
 }
 
 /** Nothing, where the request was refused. What is not known makes a sum an estimate. */
-const spentBy = ({ phase, usage }: LlmError): ReadonlyArray<LlmUsage.LlmUsage> =>
-  usage !== undefined ? [usage] : phase === "request" || phase === "headers" ? [] : [{ source: "estimated" }]
-
-/** The same error, but for these fields. */
-export const amend = (
-  error: LlmError,
-  changes: Partial<Pick<LlmError, "phase" | "emitted" | "failedBefore">> & {
-    readonly usage?: LlmUsage.LlmUsage | undefined
-  }
-): LlmError => {
-  const { failedBefore, model, provider, reason, requestId, retryAfter, shouldRetry } = error
-  const { emitted = error.emitted, phase = error.phase, usage = error.usage } = changes
-  const before = changes.failedBefore ?? failedBefore
-  return new LlmError({
-    reason,
-    provider,
-    phase,
-    emitted,
-    ...(model === undefined ? undefined : { model }),
-    ...(usage === undefined ? undefined : { usage }),
-    ...(requestId === undefined ? undefined : { requestId }),
-    ...(retryAfter === undefined ? undefined : { retryAfter }),
-    ...(shouldRetry === undefined ? undefined : { shouldRetry }),
-    ...(before === undefined ? undefined : { failedBefore: before })
-  })
-}
+const spentBy = (error: LlmError): ReadonlyArray<LlmUsage.LlmUsage> =>
+  error.usage !== undefined ? [error.usage] : isRefused(error) ? [] : [{ source: "estimated" }]

@@ -7,21 +7,20 @@ import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Channel from "effect/Channel"
 import * as Effect from "effect/Effect"
 import type * as Pull from "effect/Pull"
-import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { LlmError, type Reason } from "../../LlmError.ts"
 import { isToken, type LlmEvent } from "../../LlmEvent.ts"
-import * as LlmRequest from "../../LlmRequest.ts"
-import * as LlmUsage from "../../LlmUsage.ts"
+import type { LlmRequest } from "../../LlmRequest.ts"
 import * as Inlet from "../../wire/Inlet.ts"
 import * as Limits from "../../wire/Limits.ts"
 import * as Watchdog from "../../wire/Watchdog.ts"
+import { Meter } from "./Meter.ts"
 
 type Events = NonEmptyReadonlyArray<LlmEvent>
 
 export const enforced = (
   events: Stream.Stream<LlmEvent, LlmError>,
-  request: LlmRequest.LlmRequest,
+  request: LlmRequest,
   limits: Effect.Effect<Limits.Limits, Reason>
 ): Stream.Stream<LlmEvent, LlmError> =>
   Stream.fromChannel(
@@ -47,38 +46,30 @@ export const enforced = (
 
 /** What has been told, for an error. */
 class Told {
-  private provider = "llm"
-  private model: string | undefined
-  private text = 0
-  private reasoning = 0
-  private spoken = false
-  private readonly request: LlmRequest.LlmRequest
+  private hasSpoken = false
+  private readonly request: LlmRequest
+  private readonly meter: Meter
 
-  constructor(request: LlmRequest.LlmRequest) {
+  constructor(request: LlmRequest) {
     this.request = request
-    this.model = request.model
+    this.meter = new Meter(request)
   }
 
   see(event: LlmEvent): void {
-    if (event._tag === "Started") {
-      this.provider = event.provider ?? this.provider
-      this.model = event.model ?? this.model
-    }
-    if (event._tag === "TextDelta") this.text += event.text.length
-    if (event._tag === "ReasoningDelta") this.reasoning += event.text.length
-    this.spoken ||= isToken(event)
+    this.meter.see(event)
+    this.hasSpoken ||= isToken(event)
   }
 
   error(reason: Reason): LlmError {
-    const messages = LlmRequest.messages(this.request)
-    const input = Result.isSuccess(messages) ? LlmRequest.countCharacters(messages.success) : 0
+    const { emitted, started } = this.meter
+    const model = started?.model ?? this.request.model
     return new LlmError({
       reason,
-      provider: this.provider,
-      ...(this.model === undefined ? undefined : { model: this.model }),
-      phase: this.spoken ? "mid-output" : "before-output",
-      emitted: this.text,
-      usage: LlmUsage.estimate({ input, output: this.text, reasoning: this.reasoning })
+      provider: started?.provider ?? "llm",
+      ...(model === undefined ? undefined : { model }),
+      phase: this.hasSpoken ? "mid-output" : "before-output",
+      emitted,
+      usage: this.meter.soFar()
     })
   }
 }

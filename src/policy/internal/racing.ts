@@ -16,10 +16,11 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Llm } from "../../Llm.ts"
 import { DeadlineExceeded, LlmError } from "../../LlmError.ts"
-import { isToken, type LlmEvent, type Of } from "../../LlmEvent.ts"
+import { isToken, type LlmEvent } from "../../LlmEvent.ts"
 import type { LlmRequest } from "../../LlmRequest.ts"
 import * as LlmUsage from "../../LlmUsage.ts"
-import { ofError, promptCharacters, withUsage } from "./usageOf.ts"
+import { amend } from "./amending.ts"
+import { Meter } from "./Meter.ts"
 
 type Events = NonEmptyReadonlyArray<LlmEvent>
 type EventPull = Pull.Pull<Events, LlmError>
@@ -82,9 +83,9 @@ class Race {
     return Effect.suspend(() => {
       const { models, request, requestOf } = this.options
       const index = this.runners.length
-      const runner = new Runner(index, models[index]!)
+      const runner = new Runner(index, models[index]!, requestOf(request, index))
       this.runners.push(runner)
-      return runner.start(requestOf(request, runner.index), this.scope, this.news)
+      return runner.start(this.scope, this.news)
     })
   }
 
@@ -108,15 +109,12 @@ class Race {
 
   private win(winner: Runner): Effect.Effect<Won> {
     const losers = this.runners.filter((runner) => runner !== winner)
-    const { request } = this.options
-    const prompt = () => promptCharacters(request)
     return Effect.as(
       // Their ends do not wait for each other, but the winner does for all: nothing is left running.
       Effect.forEach(losers, (loser) => loser.close(), { concurrency: "unbounded", discard: true }),
       winner.won(
         this.announcements(winner),
-        losers.flatMap((loser) => loser.usage(prompt)),
-        prompt
+        losers.flatMap((loser) => loser.usage())
       )
     )
   }
@@ -176,9 +174,8 @@ class Race {
     const errors = this.runners.flatMap(({ state }) => (state._tag === "Failed" ? [state.error] : []))
     // Sent again, the request may succeed: that one of them cannot do better must not hide it.
     const error = errors.find(({ isRetryable }) => isRetryable) ?? errors[0]!
-    const { request } = this.options
-    const used = this.runners.flatMap((runner) => runner.usage(() => promptCharacters(request)))
-    return used.length === 0 ? error : withUsage(error, LlmUsage.sum(used))
+    const used = this.runners.flatMap((runner) => runner.usage())
+    return used.length === 0 ? error : amend(error, { usage: LlmUsage.sum(used) })
   }
 }
 
@@ -203,25 +200,28 @@ class Runner {
     | { readonly _tag: "Failed"; readonly error: LlmError } = { _tag: "Silent" }
   readonly index: number
   private readonly model: Llm["Service"]
+  private readonly request: LlmRequest
+  private readonly meter: Meter
   private readonly heard: Array<Events> = []
   private rest: EventPull = Cause.done()
-  private started: Of<"Started"> | undefined
   private scope: Scope.Closeable | undefined
 
-  constructor(index: number, model: Llm["Service"]) {
+  constructor(index: number, model: Llm["Service"], request: LlmRequest) {
     this.index = index
     this.model = model
+    this.request = request
+    this.meter = new Meter(request)
   }
 
   /** Asks the model, on a fiber that ends when it has spoken. */
-  start(request: LlmRequest, scope: Scope.Scope, news: Latch.Latch): Effect.Effect<void> {
+  start(scope: Scope.Scope, news: Latch.Latch): Effect.Effect<void> {
     return Effect.suspend(() => {
       const own = Scope.forkUnsafe(scope)
       this.scope = own
       // Scopes close backwards: the fiber is interrupted first, as that of any stream, then its connection.
       const connection = Scope.forkUnsafe(own)
       const listening = Effect.suspend(() =>
-        Effect.flatMap(Channel.toPullScoped(Stream.toChannel(this.model.events(request)), connection), (pull) => {
+        Effect.flatMap(Channel.toPullScoped(Stream.toChannel(this.model.events(this.request)), connection), (pull) => {
           this.rest = pull
           return this.listen()
         })
@@ -246,7 +246,7 @@ class Runner {
   private listen(): EventPull {
     return Effect.flatMap(this.rest, (events) => {
       this.heard.push(events)
-      this.started ??= events.find((event) => event._tag === "Started")
+      for (const event of events) this.meter.see(event)
       return events.some(isSpeech) ? Effect.succeed(events) : this.listen()
     })
   }
@@ -256,54 +256,58 @@ class Runner {
   }
 
   /** All that it has said and will say, with what others have used added at its end. */
-  won(before: ReadonlyArray<LlmEvent>, others: ReadonlyArray<LlmUsage.LlmUsage>, prompt: () => number): Won {
+  won(before: ReadonlyArray<LlmEvent>, others: ReadonlyArray<LlmUsage.LlmUsage>): Won {
     const said = isNonEmpty(before) ? [before, ...this.heard] : this.heard
     if (others.length === 0) return { said, rest: this.rest }
-    return { said: said.map((events) => added(events, others)), rest: adding(this.rest, others, prompt) }
+    const told = before.flatMap((event) => ("error" in event ? [event.error] : []))
+    return { said: said.map((events) => added(events, others)), rest: this.adding(others, told) }
   }
 
   /** `provider/model`, as far as it has told. */
   name(): string {
-    const told = this.state._tag === "Failed" ? this.state.error : this.started
+    const told = this.state._tag === "Failed" ? this.state.error : this.meter.started
     if (told?.provider === undefined) return told?.model ?? this.model.name ?? `model ${this.index + 1}`
     return told.model === undefined ? told.provider : `${told.provider}/${told.model}`
   }
 
   /** What it used without being the answer. */
-  usage(prompt: () => number): ReadonlyArray<LlmUsage.LlmUsage> {
-    const used =
-      this.state._tag === "Failed"
-        ? ofError(this.state.error, prompt)
-        : LlmUsage.estimate({ input: prompt(), output: 0 })
+  usage(): ReadonlyArray<LlmUsage.LlmUsage> {
+    const used = this.meter.total(this.state._tag === "Failed" ? this.state.error : undefined)
     return used === undefined ? [] : [used]
   }
 
   /** The error of one that was slower than another. */
-  late({ after, request }: Options): LlmError {
+  late({ after }: Options): LlmError {
+    const { started } = this.meter
     const message = `nothing of the answer had come after ${Duration.format(after)}: another model was asked, and spoke first. Raise \`after\` if that is too soon.`
     return new LlmError({
       reason: new DeadlineExceeded({ message, which: "first-token" }),
-      provider: this.started?.provider ?? "llm",
-      ...(this.started?.model === undefined ? undefined : { model: this.started.model }),
-      phase: this.started === undefined ? "request" : "before-output",
+      provider: started?.provider ?? "llm",
+      ...(started?.model === undefined ? undefined : { model: started.model }),
+      phase: started === undefined ? "request" : "before-output",
       emitted: 0,
-      usage: LlmUsage.estimate({ input: promptCharacters(request), output: 0 })
+      usage: this.meter.soFar()
+    })
+  }
+
+  /** The rest of the answer. `told`: the errors that its reader has been told of. */
+  private adding(others: ReadonlyArray<LlmUsage.LlmUsage>, told: ReadonlyArray<LlmError>): EventPull {
+    const { meter } = this
+    return Effect.matchEffect(this.rest, {
+      // What passes now is not counted: an error tells how much there was.
+      onSuccess: (events) => Effect.succeed(added(events, others)),
+      onFailure: (error): EventPull => {
+        if (Cause.isDone(error)) return Effect.fail(error)
+        const used = meter.total(error)
+        const usage = LlmUsage.sum(used === undefined ? others : [...others, used])
+        return Effect.fail(amend(error, { usage }, told))
+      }
     })
   }
 }
 
 /** Also the end of an answer without a word is one. */
 const isSpeech = (event: LlmEvent): boolean => isToken(event) || event._tag === "Finished"
-
-const adding = (pull: EventPull, others: ReadonlyArray<LlmUsage.LlmUsage>, prompt: () => number): EventPull =>
-  Effect.matchEffect(pull, {
-    onSuccess: (events) => Effect.succeed(added(events, others)),
-    onFailure: (error): EventPull => {
-      if (Cause.isDone(error)) return Effect.fail(error)
-      const used = ofError(error, prompt)
-      return Effect.fail(withUsage(error, LlmUsage.sum(used === undefined ? others : [...others, used])))
-    }
-  })
 
 /** `Finished` is the last event. */
 const added = (events: Events, others: ReadonlyArray<LlmUsage.LlmUsage>): Events => {

@@ -24,11 +24,11 @@ export class Call<A> {
   private stopped: "left" | { readonly reason: unknown } | undefined
   private fiber: Fiber.Fiber<A, unknown> | undefined
   private origin: { readonly stack?: string } = {}
-  private readonly signal: AbortSignal | undefined
+  private readonly signals: ReadonlyArray<AbortSignal>
   private readonly onEnd: (outcome: Outcome<A>) => void
 
-  constructor(signal: AbortSignal | undefined, onEnd: (outcome: Outcome<A>) => void) {
-    this.signal = signal
+  constructor(signals: ReadonlyArray<AbortSignal | undefined>, onEnd: (outcome: Outcome<A>) => void) {
+    this.signals = signals.filter((signal) => signal !== undefined)
     this.onEnd = onEnd
   }
 
@@ -46,13 +46,13 @@ export class Call<A> {
 
   /** Begins, unless the signal has been given. `fork` may run callbacks, and they may stop the call. */
   start(fork: () => Fiber.Fiber<A, unknown>): void {
-    const { signal } = this
-    if (signal?.aborted) return this.refuse(signal.reason)
-    signal?.addEventListener("abort", this.onAbort)
+    const given = this.given
+    if (given !== undefined) return this.refuse(given.reason)
+    for (const signal of this.signals) signal.addEventListener("abort", this.onAbort)
     this.fiber = fork()
     if (this.stopped !== undefined) this.fiber.interruptUnsafe()
     this.fiber.addObserver((exit) => {
-      signal?.removeEventListener("abort", this.onAbort)
+      for (const signal of this.signals) signal.removeEventListener("abort", this.onAbort)
       this.onEnd(this.outcome(exit))
     })
   }
@@ -72,7 +72,12 @@ export class Call<A> {
     this.stop({ reason })
   }
 
-  private readonly onAbort = (): void => this.abort(this.signal?.reason)
+  private readonly onAbort = (): void => this.abort(this.given?.reason)
+
+  /** The signal that has been given. */
+  private get given(): AbortSignal | undefined {
+    return this.signals.find(({ aborted }) => aborted)
+  }
 
   private stop(how: "left" | { readonly reason: unknown }): void {
     if (this.stopped !== undefined) return

@@ -30,10 +30,18 @@ export class Iteration<A> implements AsyncIterableIterator<A> {
   private readonly leaving: Array<() => void> = []
   private readonly call: Call<void>
   private readonly begin: Begin<A>
+  private placed = false
 
-  constructor(signal: AbortSignal | undefined, begin: Begin<A>) {
+  constructor(signals: ReadonlyArray<AbortSignal | undefined>, begin: Begin<A>) {
     this.begin = begin
-    this.call = new Call(signal, (outcome) => this.end(outcome))
+    this.call = new Call(signals, (outcome) => this.end(outcome))
+  }
+
+  /** Notes where the caller called `entry`, in place of where it first asks for more. */
+  madeBy(entry: (...args: Array<never>) => unknown): this {
+    this.call.madeBy(entry)
+    this.placed = true
+    return this
   }
 
   next(): Promise<IteratorResult<A, undefined>> {
@@ -45,7 +53,8 @@ export class Iteration<A> implements AsyncIterableIterator<A> {
       this.waiting.push({ resolve, reject })
       if (this.state === "new") {
         this.state = "running"
-        this.begin(this.call.madeBy(this.next), this.deliver)
+        if (!this.placed) this.call.madeBy(this.next)
+        this.begin(this.call, this.deliver)
       } else this.more?.()
     })
   }

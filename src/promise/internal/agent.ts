@@ -59,8 +59,8 @@ const runs = <Handlers>(
   return {
     run,
     stream: (input, options) =>
-      calls.iterate(
-        () => Stream.provide(agent.stream(input), handlers),
+      calls.served<AgentEvent, Plain.AgentEvent>(
+        { of: "run", read: () => Stream.provide(agent.stream(input), handlers) },
         (events) => events.map(event),
         options
       )

@@ -36,7 +36,9 @@ export const error = (error: LlmError): RillError => {
     code: "code" in reason ? reason.code : undefined,
     refusal: reason._tag === "ContentFiltered" ? reason.refusal : undefined,
     deadline: reason._tag === "DeadlineExceeded" ? reason.which : undefined,
-    feature: reason._tag === "Unsupported" ? reason.feature : undefined
+    feature: reason._tag === "Unsupported" ? reason.feature : undefined,
+    path: reason._tag === "InvalidOutput" ? reason.path : undefined,
+    failedBefore: error.failedBefore
   })
   // Made deep inside: the call that fails adds where it was made.
   made.stack = `${made.name}: ${made.message}`

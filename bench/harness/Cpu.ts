@@ -1,0 +1,15 @@
+/** The CPU time that this process takes for some work, all of its threads included, in microseconds. */
+export const cpu = async (work: () => Promise<unknown>): Promise<number> => {
+  globalThis.gc?.()
+  const before = process.cpuUsage()
+  await work()
+  const { system, user } = process.cpuUsage(before)
+  return system + user
+}
+
+export const times = async (count: number, work: () => Promise<unknown>): Promise<void> => {
+  for (let i = 0; i < count; i++) await work()
+}
+
+export const atOnce = (count: number, work: () => Promise<unknown>): Promise<unknown> =>
+  Promise.all(Array.from({ length: count }, work))
