@@ -3,6 +3,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as HttpClient from "effect/http/HttpClient"
 import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
@@ -246,8 +247,8 @@ class Timeline {
 export const counted = { runs: 0 }
 
 /**
- * Runs an answer on a clock of its own, until it ends or ten minutes have gone by: by then every deadline of
- * three attempts has passed.
+ * Runs an answer on a clock of its own, until it ends or ten minutes have gone by, when it is interrupted: by
+ * then every deadline of three attempts has passed.
  */
 export const run = (
   make: Effect.Effect<Llm.Llm["Service"], never, HttpClient.HttpClient>,
@@ -290,8 +291,7 @@ export const run = (
       ended !== undefined && Exit.isSuccess(ended)
         ? ended.value
         : { exit: undefined, at: clock.currentTimeMillisUnsafe() }
-    fiber.interruptUnsafe()
-    yield* Effect.yieldNow
+    yield* Fiber.interrupt(fiber)
     const found = exit === undefined ? undefined : Exit.findErrorOption(exit)
     const error = found?._tag === "Some" ? found.value : undefined
     timeline.add(
