@@ -153,6 +153,17 @@ describe.each(names)("%s", (name) => {
       })
     )
 
+    if (name === "hedge" || name === "fallback, fail") {
+      it.effect.each(ofTwo[name])("HTTP %i, and %i of the other", ([one, other, expected]) =>
+        Effect.gen(function* () {
+          const got = yield* run(make, ({ index }) =>
+            index === 0 ? refusing(protocol.dialect, one, {}) : refusing(next.dialect, other, {})
+          )
+          check(`HTTP ${one}, ${other}`, got, expected)
+        })
+      )
+    }
+
     if (name.startsWith("retry")) {
       it.effect.each(words)("HTTP %i with %o", ([code, headers, expected]) =>
         Effect.gen(function* () {
@@ -172,6 +183,24 @@ const lasting: Readonly<Record<Name, string>> = {
   "fallback, continue": "Overloaded Switched, asked, Overloaded",
   "fallback, restart": "Overloaded Switched, asked, Overloaded",
   hedge: "asked, Overloaded"
+}
+
+/** A hedge fails with the error of the first that may succeed if sent again, a fallback with the last. */
+const ofTwo: Readonly<Record<"hedge" | "fallback, fail", ReadonlyArray<readonly [number, number, string]>>> = {
+  hedge: [
+    [401, 503, "asked, Overloaded"],
+    [503, 401, "asked, Overloaded"],
+    [429, 503, "asked, RateLimited"],
+    [401, 404, "asked, Authentication"],
+    [503, 400, "asked, Overloaded"],
+    [400, 503, "InvalidRequest"]
+  ],
+  "fallback, fail": [
+    [401, 503, "Authentication Switched, asked, Overloaded"],
+    [503, 401, "Overloaded Switched, asked, Authentication"],
+    [503, 400, "Overloaded Switched, asked, InvalidRequest"],
+    [400, 503, "InvalidRequest"]
+  ]
 }
 
 afterAll(() => console.log(`fault matrix, statuses: ${counted.runs} runs`))

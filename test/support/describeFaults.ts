@@ -14,6 +14,7 @@ import {
   type Fault,
   faults,
   framesOf,
+  isPolicys,
   positionOf,
   type Protocol,
   protocols,
@@ -22,9 +23,6 @@ import {
   turns
 } from "./faults.ts"
 import { faultsByName, filledIn, type Given, type Name, policies, type Policy, tables } from "./faultyPolicies.ts"
-
-const isPolicys = (event: LlmEvent) =>
-  event._tag === "AttemptFailed" || event._tag === "Restarted" || event._tag === "Switched"
 
 /** The text and the calls of an answer, whatever became of it. */
 const said = (events: ReadonlyArray<LlmEvent>) => {
@@ -90,6 +88,9 @@ const check = ({ first, got, policy, sound, timeline, title }: Cell): void => {
   const { error, events, open, requests } = got
   expect(got.timeline, title).toBe(timeline)
   expect(open, `${title}: open connections`).toBe(0)
+  // Those of a hedge are closed, but for the one that has spoken.
+  const left = policy === policies.hedge ? 1 : 0
+  expect(got.openWhenTold, `${title}: open connections when it is told`).toEqual(got.openWhenTold.map(() => left))
   expect(events.every((event) => event._tag !== "TextDelta" || event.text !== "")).toBe(true)
 
   // What came before the failure, then what is told of it, then the next answer. A hedge keeps to itself what

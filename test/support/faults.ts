@@ -11,7 +11,7 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import type * as Llm from "effect-rill/Llm"
 import type { LlmError, Reason } from "effect-rill/LlmError"
-import type { LlmEvent } from "effect-rill/LlmEvent"
+import type { LlmEvent, Of } from "effect-rill/LlmEvent"
 import * as Anthropic from "effect-rill/provider/Anthropic"
 import * as Google from "effect-rill/provider/Google"
 import * as Ollama from "effect-rill/provider/Ollama"
@@ -206,6 +206,8 @@ export interface Run {
   readonly took: number
   /** Connections that were left. */
   readonly open: number
+  /** Those that were open when a policy told of a failure, each time. */
+  readonly openWhenTold: ReadonlyArray<number>
   readonly requests: ReadonlyArray<FaultyWire.Request>
   /**
    * What happened, in its order: each request after the first (`asked`), what a policy tells, and the end.
@@ -216,6 +218,11 @@ export interface Run {
 
 /** Delays without jitter. */
 const middle: typeof Random.Random.Service = { nextIntUnsafe: () => 0, nextDoubleUnsafe: () => 0.5 }
+
+type PolicyEvent = Of<"AttemptFailed" | "Restarted" | "Switched">
+
+export const isPolicys = (event: LlmEvent): event is PolicyEvent =>
+  event._tag === "AttemptFailed" || event._tag === "Restarted" || event._tag === "Switched"
 
 class Timeline {
   private readonly entries: Array<string> = []
@@ -231,8 +238,7 @@ class Timeline {
     this.last = at
   }
 
-  event(at: number, event: LlmEvent): void {
-    if (event._tag !== "AttemptFailed" && event._tag !== "Restarted" && event._tag !== "Switched") return
+  event(at: number, event: PolicyEvent): void {
     const { error } = event
     this.add(at, error === this.lastError ? event._tag : `${error.reason._tag} ${event._tag}`)
     this.lastError = error
@@ -265,10 +271,13 @@ export const run = (
     })
     const llm = yield* Effect.provideService(make, HttpClient.HttpClient, client)
     const events: Array<LlmEvent> = []
+    const openWhenTold: Array<number> = []
     const fiber = yield* llm.events({ prompt: "Hi" }).pipe(
       Stream.runForEach((event) =>
-        Effect.sync(() => {
+        Effect.map(wire.open, (open) => {
           events.push(event)
+          if (!isPolicys(event)) return
+          openWhenTold.push(open)
           timeline.event(clock.currentTimeMillisUnsafe(), event)
         })
       ),
@@ -304,6 +313,7 @@ export const run = (
       error,
       took: at - startedAt,
       open: yield* wire.open,
+      openWhenTold,
       requests: yield* wire.requests,
       timeline: timeline.toString()
     }
