@@ -311,6 +311,8 @@ const byStatus: Readonly<Record<number, Make>> = {
   409: providerFailed,
   413: contextTooLong,
   422: invalidRequest,
+  // Too Early: the request is to be sent again once the connection is made (RFC 8470 §5.2).
+  425: providerFailed,
   429: rateLimited,
   498: overloaded,
   500: providerFailed,

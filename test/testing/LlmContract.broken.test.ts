@@ -1,6 +1,7 @@
 /**
  * The contract suite fails on providers that are broken on purpose: every check of it on at least one.
  */
+import * as Prompt from "effect/ai/Prompt"
 import type * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -436,7 +437,8 @@ const broken: Readonly<Record<string, Broken>> = {
     breaks: [
       "a delay in seconds is read",
       "a delay as an HTTP date is read",
-      "a delay in retry-after-ms, which wins is…"
+      "a delay in retry-after-ms, which wins is…",
+      "a retry asks again after the delay that was asked for, and tells the answer once"
     ]
   },
   "asks for a delay of its own": {
@@ -459,6 +461,40 @@ const broken: Readonly<Record<string, Broken>> = {
   "does not count what it delivers": {
     make: eachError(() => ({ emitted: 0 })),
     breaks: ["an error says how many characters had been delivered before it"]
+  },
+  "takes back what it has told before it fails": {
+    make: service((events) =>
+      Stream.catch(events, (error) =>
+        Stream.concat(Stream.succeed<LlmEvent>({ _tag: "Restarted", error }), Stream.fail(error))
+      )
+    ),
+    breaks: ["after the first output a retry fails, unless told otherwise"]
+  },
+  "begins with what it had told when it is asked again": {
+    make: Effect.map(sound, (llm): Llm["Service"] => {
+      let before: ReadonlyArray<LlmEvent> = []
+      return {
+        events: (request) =>
+          Stream.suspend(() => {
+            const again = before
+            before = []
+            const remembered = Stream.tap(llm.events(request), (event) =>
+              Effect.sync(() => {
+                if (event._tag === "TextDelta") before = [...before, event]
+              })
+            )
+            return Stream.concat(Stream.fromIterable(again), remembered)
+          })
+      }
+    }),
+    breaks: ["a retry that restarts comes to the answer once, wherever the first was cut"]
+  },
+  "sends the first message alone": {
+    make: Effect.map(sound, (llm): Llm["Service"] => ({
+      events: (request) =>
+        llm.events({ ...request, prompt: Prompt.fromMessages(Prompt.make(request.prompt).content.slice(0, 1)) })
+    })),
+    breaks: ["a retry that goes on shows the model its text, and comes to the answer once"]
   },
   "tells all text so far in every event": {
     make: service((events) =>
