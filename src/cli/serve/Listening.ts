@@ -46,20 +46,32 @@ export const listen = Effect.fnUntraced(function* (options: {
   readonly host: string
   readonly port: number
   readonly onUnreadable: (status: number) => void
+  /** How long the head of a request may take, and all of it: a body is read in this time. In milliseconds. */
+  readonly headersTimeout?: number
+  readonly requestTimeout?: number
 }): Effect.fn.Return<Listening, Failed, Scope.Scope> {
   const { host, port } = options
   const node = Http.createServer({
     maxHeaderSize: 16 * 1024,
     // Who sends a byte now and then must not hold a connection for long; these count for all of a head and of a request.
-    headersTimeout: 10_000,
-    requestTimeout: 60_000,
-    connectionsCheckingInterval: 1000
+    headersTimeout: options.headersTimeout ?? 10_000,
+    requestTimeout: options.requestTimeout ?? 60_000,
+    connectionsCheckingInterval: 1000,
+    // Node's own answer would have no body: see Guard.
+    requireHostHeader: false
   })
   const running = new WeakMap<Socket, Http.ServerResponse>()
   node.on("request", (request, response) => {
     running.set(request.socket, response)
     // Else a connection that is kept alive for the next request would keep the server from ending.
     response.on("close", () => setImmediate(() => node.listening || node.closeIdleConnections()))
+  })
+  // What is expected besides a 100 is no matter here; Node's own answer would have no body.
+  node.on("checkExpectation", (request, response) => node.emit("request", request, response))
+  node.on("connect", (_request, socket) => {
+    socket.on("error", () => {})
+    options.onUnreadable(noProxy.status)
+    socket.end(raw(noProxy))
   })
   node.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
     const refusal = unreadable(error.code)
@@ -81,6 +93,8 @@ export const listen = Effect.fnUntraced(function* (options: {
   yield* Effect.addFinalizer(() => Effect.sync(() => node.closeAllConnections()))
   return { server, isStopping: () => !node.listening }
 })
+
+const noProxy = new Refusal({ reason: "MethodNotAllowed", message: "this is no proxy. GET / says what there is." })
 
 const unreadable = (code: string | undefined): Refusal => {
   switch (code) {

@@ -20,7 +20,7 @@ export const make = (model: string, base: string): string => {
     query("All events, as server-sent events", "/events"),
     query("All events, a line of JSON each", "/ndjson"),
     post(
-      "Chat completions, as OpenAI's (base URL: " + base + "/v1)",
+      `Chat completions, as OpenAI has them: a client takes ${base}/v1`,
       "/v1/chat/completions",
       '{"stream":true,"messages":[{"role":"user","content":"Hello"}]}'
     ),
