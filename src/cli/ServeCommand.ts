@@ -5,6 +5,7 @@
  */
 import * as Cause from "effect/Cause"
 import * as Console from "effect/Console"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Logger from "effect/Logger"
@@ -55,7 +56,7 @@ export const run = Effect.fnUntraced(
     // Known before a model is looked for.
     yield* checkOrigins(options.origins)
     const model = yield* Model.choose(options.model, options.api)
-    const { isStopping, server } = yield* Listening.listen({
+    const server = yield* Listening.listen({
       host: options.host,
       port: options.port,
       onUnreadable: (status) => Effect.runFork(log(`unreadable request ${status}`))
@@ -66,24 +67,32 @@ export const run = Effect.fnUntraced(
     const base = baseOf(NetAddress.formatUrlUnsafe(address))
     const welcome = Welcome.make(model.name, base)
     const maxBody = options.maxBody * 1024 ** 2
+    const stopping = Deferred.makeUnsafe<void>()
     const app = App.make({
       llm: model.llm,
       system: options.system,
       routes: Routes.make({ model: model.name, maxBody, welcome }),
       guard: Guard.make({ loopback, host: options.host, origins: options.origins }),
       maxBody,
-      isStopping,
+      stopping,
       log
     })
-    yield* Effect.provide(server.serve(app), Logger.layer([defects(say)]))
-    if (model.note !== undefined) yield* say("note", model.note)
-    if (!loopback) {
-      yield* say("note", `whoever reaches port ${address.port} of this machine may ask the model, and you pay.`)
-    }
-    yield* Console.log(welcome)
-    return yield* Effect.onInterrupt(Effect.never, () =>
-      say("note", "stopping: answers that are running have 5 s. Once more to end at once.")
-    )
+    const serving = Effect.gen(function* () {
+      yield* Effect.provide(server.serve(app), Logger.layer([defects(say)]))
+      if (model.note !== undefined) yield* say("note", model.note)
+      if (!loopback) {
+        yield* say("note", `whoever reaches port ${address.port} of this machine may ask the model, and you pay.`)
+      }
+      yield* Console.log(welcome)
+      return yield* Effect.onInterrupt(Effect.never, () =>
+        Effect.andThen(
+          Deferred.succeed(stopping, undefined),
+          say("note", "stopping: answers that are running have 5 s. Once more to end at once.")
+        )
+      )
+    })
+    // A scope of its own, which closes first: the server's waits for its WebSockets, and nobody would close them.
+    return yield* Effect.scoped(serving)
   },
   Effect.scoped,
   Effect.provide(FetchHttpClient.layer)

@@ -5,6 +5,7 @@
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
@@ -32,7 +33,8 @@ export interface Options {
   readonly guard: Guard
   /** In bytes. */
   readonly maxBody: number
-  readonly isStopping: () => boolean
+  /** Done when the server is to stop. */
+  readonly stopping: Deferred.Deferred<void>
   readonly log: (line: string) => Effect.Effect<void>
 }
 
@@ -51,9 +53,12 @@ export const make = (
     const entry = new Entry(request.method, path, yield* Clock.currentTimeMillis)
     // What it stands for ends before: scopes close backwards.
     yield* Effect.addFinalizer((exit) =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) => options.log(entry.line(now, exit, options.isStopping())))
+      Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        options.log(entry.line(now, exit, Deferred.isDoneUnsafe(options.stopping)))
+      )
     )
-    const answered = answer(options, request, path, query, entry)
+    // A client that leaves interrupts; a server runs its handler such that nothing else does.
+    const answered = Effect.interruptible(answer(options, request, path, query, entry))
     const response = yield* Effect.catchCause(answered, (cause) => {
       const error = Option.getOrUndefined(Cause.findErrorOption(cause))
       if (error !== undefined) return Effect.succeed(respond(error, path))
@@ -72,7 +77,7 @@ const answer = (
   entry: Entry
 ) =>
   Effect.gen(function* () {
-    if (options.isStopping()) return yield* stopping
+    if (Deferred.isDoneUnsafe(options.stopping)) return yield* stopping
     yield* options.guard.check(request.headers)
     const route = options.routes.get(path)
     if (route === undefined) return yield* notFound
@@ -93,9 +98,14 @@ const answer = (
     return yield* handler({
       request,
       query,
+      idle: Effect.andThen(Deferred.await(options.stopping), idle(entry)),
       events: (request) => llm.events(system === undefined ? request : { ...request, system })
     })
   })
+
+/** Until no answer is running, and the last one has had time to be written. */
+const idle = (entry: Entry): Effect.Effect<void> =>
+  Effect.suspend(() => Effect.sleep("100 millis").pipe(Effect.andThen(entry.running === 0 ? Effect.void : idle(entry))))
 
 const split = (url: string): readonly [path: string, query: string] => {
   const mark = url.indexOf("?")

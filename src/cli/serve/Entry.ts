@@ -19,6 +19,8 @@ import * as Report from "../Report.ts"
  */
 export class Entry {
   status: number | undefined
+  /** How many answers are being given. */
+  running = 0
   private readonly method: string
   private readonly path: string
   private readonly start: number
@@ -34,8 +36,10 @@ export class Entry {
 
   /** Follows the answers that are given. */
   readonly callbacks: Callbacks = {
+    onStart: () => Effect.sync(() => void this.running++),
     onEnd: ({ exit, usage }) =>
       Effect.sync(() => {
+        this.running--
         this.usages.push(usage)
         if (!Exit.isFailure(exit)) return
         const error = Option.getOrUndefined(Exit.findErrorOption(exit))

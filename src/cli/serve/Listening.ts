@@ -14,18 +14,6 @@ import { Failed } from "../Failure.ts"
 import { Refusal } from "./Refusal.ts"
 
 /**
- * A server that listens.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Listening {
-  readonly server: HttpServer.HttpServer["Service"]
-  /** Whether it takes no more requests. */
-  readonly isStopping: () => boolean
-}
-
-/**
  * How long answers have to end when the server is stopped.
  *
  * @category constants
@@ -49,7 +37,7 @@ export const listen = Effect.fnUntraced(function* (options: {
   /** How long the head of a request may take, and all of it: a body is read in this time. In milliseconds. */
   readonly headersTimeout?: number
   readonly requestTimeout?: number
-}): Effect.fn.Return<Listening, Failed, Scope.Scope> {
+}): Effect.fn.Return<HttpServer.HttpServer["Service"], Failed, Scope.Scope> {
   const { host, port } = options
   const node = Http.createServer({
     maxHeaderSize: 16 * 1024,
@@ -91,7 +79,7 @@ export const listen = Effect.fnUntraced(function* (options: {
   )
   // Runs after the answers have ended, and before the server waits for its last connection.
   yield* Effect.addFinalizer(() => Effect.sync(() => node.closeAllConnections()))
-  return { server, isStopping: () => !node.listening }
+  return server
 })
 
 const noProxy = new Refusal({ reason: "MethodNotAllowed", message: "this is no proxy. GET / says what there is." })

@@ -37,6 +37,8 @@ export interface Exchange {
   readonly request: HttpServerRequest.HttpServerRequest
   /** What follows the question mark. */
   readonly query: string
+  /** Until the server is to stop and nothing is being answered here: for a connection that would never end. */
+  readonly idle: Effect.Effect<void>
   /** Asks the model. */
   readonly events: (request: LlmRequest) => Stream.Stream<LlmEvent, LlmError>
 }
@@ -164,19 +166,20 @@ const chatCompletions =
       })
     })
 
-const webSocket = (maxBody: number): Handler => {
-  return (exchange) =>
-    exchange.request.headers["upgrade"]?.toLowerCase() === "websocket"
-      ? WebSocket.handler({
-          answer: ({ prompt }) => exchange.events({ prompt }),
-          maxFrameSize: maxBody,
-          // The server's guard has looked already.
-          origins: "any",
-          // When the server stops, it has given its clients time before.
-          closeTimeout: "1 second"
-        })
-      : Effect.fail(noWebSocket)
-}
+const webSocket =
+  (maxBody: number): Handler =>
+  (exchange) => {
+    if (exchange.request.headers["upgrade"]?.toLowerCase() !== "websocket") return Effect.fail(noWebSocket)
+    const talk = WebSocket.handler({
+      answer: ({ prompt }) => exchange.events({ prompt }),
+      maxFrameSize: maxBody,
+      // The server's guard has looked already.
+      origins: "any",
+      // When the server stops, it has given its clients time before.
+      closeTimeout: "1 second"
+    })
+    return Effect.raceFirst(talk, Effect.as(exchange.idle, HttpServerResponse.empty()))
+  }
 
 const noWebSocket = new Refusal({
   reason: "NoWebSocket",
