@@ -19,7 +19,7 @@ const asking = (server: Server.Server) => ({ OPENAI_BASE_URL: server.baseUrl, OP
 const model = ["--model", "openai/test", "--api", "chat"]
 
 /** What other processes do takes its time. */
-const soon = <A>(look: () => A) => expect.poll(look, { timeout: 15_000 })
+const slow = { timeout: 15_000 }
 
 const get = (url: string, headers: Record<string, string> = {}, method = "GET") => fetch(url, { headers, method })
 
@@ -295,7 +295,7 @@ describe.concurrent("what the model is asked, and what of it is logged", patient
     )
     await new Promise<void>((resolve) => socket.on("message", (data) => String(data).includes('"done"') && resolve()))
     socket.close()
-    await soon(serving.stderr).toContain("/ws")
+    await expect.poll(serving.stderr, slow).toContain("/ws")
     const log = serving.stderr()
     expect(log.split("\n")).toEqual([
       expect.stringMatching(/^rill: POST \/v1\/chat\/completions 200 \d+ ms, 3 input \+ 2 output tokens$/),
@@ -328,7 +328,7 @@ describe.concurrent("what the model is asked, and what of it is logged", patient
       expect(error).toMatchObject({ status: 429, code: "rate_limit_exceeded" })
       expect((error as InstanceType<typeof OpenAI.APIError>).headers!.get("retry-after")).toBe("7")
     }
-    await soon(() => serving.stderr().match(/ 429 \d+ ms, .*failed: RateLimited\n/g)?.length).toBe(6)
+    await expect.poll(() => serving.stderr().match(/ 429 \d+ ms, .*failed: RateLimited\n/g)?.length, slow).toBe(6)
     expect(serving.stderr()).not.toContain(key)
   })
 
@@ -346,7 +346,7 @@ describe.concurrent("what the model is asked, and what of it is logged", patient
       body: '{"messages":[{"role":"user","content":"Hi"}]}'
     })
     expect(whole.status).toBe(502)
-    await soon(() => serving.stderr().match(/failed: (Disconnected|Truncated)/g)?.length).toBe(5)
+    await expect.poll(() => serving.stderr().match(/failed: (Disconnected|Truncated)/g)?.length, slow).toBe(5)
   })
 
   it("--quiet logs no request", async () => {
@@ -394,7 +394,7 @@ describe.concurrent("clients that leave, or do not read", patient, () => {
       body: '{"messages":[{"role":"user","content":"Hi"}]}',
       signal: abort.signal
     })
-    await soon(() => server.seen.length).toBe(seen + 1)
+    await expect.poll(() => server.seen.length, slow).toBe(seen + 1)
     abort.abort()
     await expect(whole).rejects.toThrow()
     expect(await server.seen.at(-1)!.closed).toBe("by the client")
@@ -403,9 +403,9 @@ describe.concurrent("clients that leave, or do not read", patient, () => {
     socket.send('{"type":"prompt","id":"1","prompt":"Hi"}')
     await once(socket, "message")
     socket.terminate()
-    await soon(() => server.seen.length).toBe(seen + 2)
+    await expect.poll(() => server.seen.length, slow).toBe(seen + 2)
     expect(await server.seen.at(-1)!.closed).toBe("by the client")
-    await soon(() => serving.stderr().match(/the client left/g)?.length).toBeGreaterThanOrEqual(7)
+    await expect.poll(() => serving.stderr().match(/the client left/g)?.length, slow).toBeGreaterThanOrEqual(7)
   })
 
   it("who does not read stops the model and nobody else", async () => {
@@ -475,7 +475,7 @@ describe.concurrent("clients that leave, or do not read", patient, () => {
       const text = yield* Effect.promise(() => closed)
       socket.destroy()
       expect(Serving.parse(text)).toMatchObject({ status: 408, json: { error: { reason: "Timeout" } } })
-      yield* Effect.promise(() => soon(() => left).toBe(true))
+      yield* Effect.promise(() => expect.poll(() => left, slow).toBe(true))
     })
     await Effect.runPromise(Effect.scoped(program))
   })
@@ -505,7 +505,7 @@ describe.concurrent("how it ends", patient, () => {
     const good = await Serving.good(serving.url)
     const held = await Serving.connect(serving.port, "GET /health HTTP/1.1\r\nhost: localhost\r\n")
     serving.process.kill("SIGTERM")
-    await soon(serving.stderr).toContain("stopping")
+    await expect.poll(serving.stderr, slow).toContain("stopping")
     held.socket.write("\r\n")
     expect(Serving.parse(await held.closed)).toMatchObject({ status: 503, json: { error: { reason: "Stopping" } } })
     held.socket.destroy()
@@ -522,7 +522,7 @@ describe.concurrent("how it ends", patient, () => {
     socket.send('{"type":"prompt","id":"1","prompt":"Hi"}')
     const reading = get(`${serving.url}/text?prompt=Hi`).then((response) => response.text())
     reading.catch(() => {})
-    await soon(() => server.seen.length).toBe(2)
+    await expect.poll(() => server.seen.length, slow).toBe(2)
     serving.process.kill("SIGINT")
     const [code] = (await once(socket, "close")) as [number]
     expect(code).toBe(1001)
@@ -537,9 +537,9 @@ describe.concurrent("how it ends", patient, () => {
     await using serving = await Serving.start(model, asking(server))
     const reading = get(`${serving.url}/text?prompt=Hi`).then((response) => response.text())
     reading.catch(() => {})
-    await soon(() => server.seen.length).toBe(1)
+    await expect.poll(() => server.seen.length, slow).toBe(1)
     serving.process.kill("SIGINT")
-    await soon(serving.stderr).toContain("stopping")
+    await expect.poll(serving.stderr, slow).toContain("stopping")
     const start = performance.now()
     serving.process.kill("SIGINT")
     expect(await serving.exited).toBe(130)
