@@ -59,7 +59,7 @@ export const run = Effect.fnUntraced(
     const server = yield* Listening.listen({
       host: options.host,
       port: options.port,
-      onUnreadable: (status) => Effect.runFork(log(`unreadable request ${status}`))
+      log: (line) => Effect.runFork(log(line))
     })
     const { address } = server
     if (address._tag === "UnixPathAddress") return yield* new Failed({ message: `--host ${options.host} is a path.` })

@@ -25,7 +25,7 @@ export const grace = "5 seconds"
  * Listens until the scope closes. Then it takes no more connections, gives those that are open {@link grace}, and
  * breaks off what is left.
  *
- * `onUnreadable` is told the status of what was no HTTP, or not in time, and has been answered.
+ * `log` is told what no handler hears of: what was no HTTP, or not in time, and connections that could not be taken.
  *
  * @category constructors
  * @since 0.1.0
@@ -33,7 +33,7 @@ export const grace = "5 seconds"
 export const listen = Effect.fnUntraced(function* (options: {
   readonly host: string
   readonly port: number
-  readonly onUnreadable: (status: number) => void
+  readonly log: (line: string) => void
   /** How long the head of a request may take, and all of it: a body is read in this time. In milliseconds. */
   readonly headersTimeout?: number
   readonly requestTimeout?: number
@@ -58,16 +58,21 @@ export const listen = Effect.fnUntraced(function* (options: {
   node.on("checkExpectation", (request, response) => node.emit("request", request, response))
   node.on("connect", (_request, socket) => {
     socket.on("error", () => {})
-    options.onUnreadable(noProxy.status)
+    options.log(`CONNECT - ${noProxy.status}`)
     socket.end(raw(noProxy))
   })
   node.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
     const refusal = unreadable(error.code)
     const response = running.get(socket)
-    if (!socket.writable || (response !== undefined && response.headersSent && !response.writableEnded)) {
+    // Browsers open connections that they may not need.
+    if (
+      !socket.writable ||
+      socket.bytesRead === 0 ||
+      (response !== undefined && response.headersSent && !response.writableEnded)
+    ) {
       return socket.destroy()
     }
-    options.onUnreadable(refusal.status)
+    options.log(`unreadable request ${refusal.status}`)
     socket.end(raw(refusal))
     // Nobody reads what is still to come. Time to read the answer, which a reset would take away.
     setTimeout(() => socket.destroy(), 500).unref()
@@ -76,6 +81,10 @@ export const listen = Effect.fnUntraced(function* (options: {
   const server = yield* Effect.mapError(
     NodeHttpServer.make(() => node, { host, port, gracefulShutdownTimeout: grace }),
     (error) => new Failed({ message: whyNot(error, host, port) })
+  )
+  // Without a listener, too many open files would end the process. Those who wait are taken when others have gone.
+  node.on("error", ({ code, message }: NodeJS.ErrnoException) =>
+    options.log(`a connection was lost: ${code ?? message}`)
   )
   // Runs after the answers have ended, and before the server waits for its last connection.
   yield* Effect.addFinalizer(() => Effect.sync(() => node.closeAllConnections()))

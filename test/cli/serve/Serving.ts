@@ -16,9 +16,15 @@ export interface Serving extends AsyncDisposable {
 
 export const start = async (
   args: ReadonlyArray<string> = [],
-  env: Readonly<Record<string, string>> = {}
+  env: Readonly<Record<string, string>> = {},
+  /** What a shell is to do before. */
+  before?: string
 ): Promise<Serving> => {
-  const process = child(["serve", "--port", "0", ...args], { env: { RILL_OFFLINE_TOKENS_PER_SECOND: "400", ...env } })
+  const all = ["serve", "--port", "0", ...args]
+  const process = child(all, {
+    env: { RILL_OFFLINE_TOKENS_PER_SECOND: "400", ...env },
+    ...(before === undefined ? undefined : { shell: `${before} exec $RILL ${all.join(" ")}` })
+  })
   const said = { stdout: "", stderr: "" }
   const exited = new Promise<number | null>((resolve) => process.on("close", resolve))
   const url = await new Promise<string>((resolve, reject) => {

@@ -7,6 +7,7 @@ import OpenAI from "openai"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { WebSocket } from "ws"
 import { parse } from "../../support/serverSentEvents.ts"
+import * as HttpApp from "../../support/HttpApp.ts"
 import * as Serving from "./Serving.ts"
 
 /** Ends of the offline model's stories. */
@@ -132,9 +133,11 @@ describe.concurrent("ws", patient, () => {
     expect(ends).toEqual(["stop", "stop"])
     expect(texts["a"]).toMatch(story)
     expect(texts["b"]).toMatch(story)
-    await expect
-      .poll(serving.stderr, { timeout: 5000 })
-      .toMatch(/GET \/ws 101 \d+ ms, 2 answers, \d+ input \+ \d+ output tokens\n/)
+    await HttpApp.until(
+      "the line of two answers",
+      () => /GET \/ws 101 \d+ ms, 2 answers, \d+ input \+ \d+ output tokens\n/.test(serving.stderr()),
+      20
+    )
   })
 })
 

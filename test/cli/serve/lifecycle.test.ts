@@ -9,6 +9,7 @@ import { WebSocket } from "ws"
 import * as Listening from "../../../src/cli/serve/Listening.ts"
 import { rill } from "../Rill.ts"
 import * as Server from "../Server.ts"
+import * as HttpApp from "../../support/HttpApp.ts"
 import * as Serving from "./Serving.ts"
 
 /** A process takes most of a second to start, and several start at once. */
@@ -17,9 +18,6 @@ const patient = { timeout: 60_000 }
 const key = "sk-test-NEVER-TO-BE-SEEN"
 const asking = (server: Server.Server) => ({ OPENAI_BASE_URL: server.baseUrl, OPENAI_API_KEY: key })
 const model = ["--model", "openai/test", "--api", "chat"]
-
-/** What other processes do takes its time. */
-const slow = { timeout: 15_000 }
 
 const get = (url: string, headers: Record<string, string> = {}, method = "GET") => fetch(url, { headers, method })
 
@@ -295,7 +293,7 @@ describe.concurrent("what the model is asked, and what of it is logged", patient
     )
     await new Promise<void>((resolve) => socket.on("message", (data) => String(data).includes('"done"') && resolve()))
     socket.close()
-    await expect.poll(serving.stderr, slow).toContain("/ws")
+    await HttpApp.until("the connection is logged", () => serving.stderr().includes("/ws"), 20)
     const log = serving.stderr()
     expect(log.split("\n")).toEqual([
       expect.stringMatching(/^rill: POST \/v1\/chat\/completions 200 \d+ ms, 3 input \+ 2 output tokens$/),
@@ -328,7 +326,11 @@ describe.concurrent("what the model is asked, and what of it is logged", patient
       expect(error).toMatchObject({ status: 429, code: "rate_limit_exceeded" })
       expect((error as InstanceType<typeof OpenAI.APIError>).headers!.get("retry-after")).toBe("7")
     }
-    await expect.poll(() => serving.stderr().match(/ 429 \d+ ms, .*failed: RateLimited\n/g)?.length, slow).toBe(6)
+    await HttpApp.until(
+      "six lines",
+      () => serving.stderr().match(/ 429 \d+ ms, .*failed: RateLimited\n/g)?.length === 6,
+      20
+    )
     expect(serving.stderr()).not.toContain(key)
   })
 
@@ -346,7 +348,11 @@ describe.concurrent("what the model is asked, and what of it is logged", patient
       body: '{"messages":[{"role":"user","content":"Hi"}]}'
     })
     expect(whole.status).toBe(502)
-    await expect.poll(() => serving.stderr().match(/failed: (Disconnected|Truncated)/g)?.length, slow).toBe(5)
+    await HttpApp.until(
+      "five lines",
+      () => serving.stderr().match(/failed: (Disconnected|Truncated)/g)?.length === 5,
+      20
+    )
   })
 
   it("--quiet logs no request", async () => {
@@ -394,7 +400,7 @@ describe.concurrent("clients that leave, or do not read", patient, () => {
       body: '{"messages":[{"role":"user","content":"Hi"}]}',
       signal: abort.signal
     })
-    await expect.poll(() => server.seen.length, slow).toBe(seen + 1)
+    await HttpApp.until("the model is asked", () => server.seen.length === seen + 1, 20)
     abort.abort()
     await expect(whole).rejects.toThrow()
     expect(await server.seen.at(-1)!.closed).toBe("by the client")
@@ -403,9 +409,9 @@ describe.concurrent("clients that leave, or do not read", patient, () => {
     socket.send('{"type":"prompt","id":"1","prompt":"Hi"}')
     await once(socket, "message")
     socket.terminate()
-    await expect.poll(() => server.seen.length, slow).toBe(seen + 2)
+    await HttpApp.until("the model is asked", () => server.seen.length === seen + 2, 20)
     expect(await server.seen.at(-1)!.closed).toBe("by the client")
-    await expect.poll(() => serving.stderr().match(/the client left/g)?.length, slow).toBeGreaterThanOrEqual(7)
+    await HttpApp.until("seven lines", () => serving.stderr().split("the client left").length > 7, 20)
   })
 
   it("who does not read stops the model and nobody else", async () => {
@@ -433,17 +439,10 @@ describe.concurrent("clients that leave, or do not read", patient, () => {
       socket.pause()
     }
     // Until nothing is written any more: what the kernel holds is full.
-    let before = -1
-    await expect
-      .poll(
-        () => {
-          const isStill = before === written
-          before = written
-          return isStill
-        },
-        { timeout: 20_000, interval: 500 }
-      )
-      .toBe(true)
+    for (let before = -1; before !== written;) {
+      before = written
+      await new Promise((resolve) => setTimeout(resolve, 500))
+    }
     expect(written).toBeLessThan(60e6)
     expect(await (await get(`${serving.url}/text?prompt=short`)).text()).toBe("ok")
     for (const { socket } of stalled) socket.destroy()
@@ -452,12 +451,27 @@ describe.concurrent("clients that leave, or do not read", patient, () => {
     )
   })
 
+  it("more of them than files may be open end nothing", async () => {
+    await using serving = await Serving.start(["--model", "offline"], {}, "ulimit -n 64;")
+    const sockets = await Promise.all(
+      Array.from({ length: 200 }, () => Serving.connect(serving.port, "GET /hea").catch(() => undefined))
+    )
+    for (const held of sockets) held?.socket.destroy()
+    const isWell = async (): Promise<boolean> =>
+      get(`${serving.url}/health`).then(
+        ({ status }) => status === 200,
+        () => false
+      )
+    let tries = 0
+    while (!(await isWell())) expect(++tries).toBeLessThan(1000)
+  })
+
   it("a body that never ends is answered by 408, at its time", async () => {
     const program = Effect.gen(function* () {
       const server = yield* Listening.listen({
         host: "127.0.0.1",
         port: 0,
-        onUnreadable: () => {},
+        log: () => {},
         headersTimeout: 500,
         requestTimeout: 500
       })
@@ -475,7 +489,7 @@ describe.concurrent("clients that leave, or do not read", patient, () => {
       const text = yield* Effect.promise(() => closed)
       socket.destroy()
       expect(Serving.parse(text)).toMatchObject({ status: 408, json: { error: { reason: "Timeout" } } })
-      yield* Effect.promise(() => expect.poll(() => left, slow).toBe(true))
+      yield* Effect.promise(() => HttpApp.until("the handler is interrupted", () => left === true, 20))
     })
     await Effect.runPromise(Effect.scoped(program))
   })
@@ -505,7 +519,7 @@ describe.concurrent("how it ends", patient, () => {
     const good = await Serving.good(serving.url)
     const held = await Serving.connect(serving.port, "GET /health HTTP/1.1\r\nhost: localhost\r\n")
     serving.process.kill("SIGTERM")
-    await expect.poll(serving.stderr, slow).toContain("stopping")
+    await HttpApp.until("it stops", () => serving.stderr().includes("stopping"), 20)
     held.socket.write("\r\n")
     expect(Serving.parse(await held.closed)).toMatchObject({ status: 503, json: { error: { reason: "Stopping" } } })
     held.socket.destroy()
@@ -522,7 +536,7 @@ describe.concurrent("how it ends", patient, () => {
     socket.send('{"type":"prompt","id":"1","prompt":"Hi"}')
     const reading = get(`${serving.url}/text?prompt=Hi`).then((response) => response.text())
     reading.catch(() => {})
-    await expect.poll(() => server.seen.length, slow).toBe(2)
+    await HttpApp.until("the model is asked", () => server.seen.length === 2, 20)
     serving.process.kill("SIGINT")
     const [code] = (await once(socket, "close")) as [number]
     expect(code).toBe(1001)
@@ -537,9 +551,9 @@ describe.concurrent("how it ends", patient, () => {
     await using serving = await Serving.start(model, asking(server))
     const reading = get(`${serving.url}/text?prompt=Hi`).then((response) => response.text())
     reading.catch(() => {})
-    await expect.poll(() => server.seen.length, slow).toBe(1)
+    await HttpApp.until("the model is asked", () => server.seen.length === 1, 20)
     serving.process.kill("SIGINT")
-    await expect.poll(serving.stderr, slow).toContain("stopping")
+    await HttpApp.until("it stops", () => serving.stderr().includes("stopping"), 20)
     const start = performance.now()
     serving.process.kill("SIGINT")
     expect(await serving.exited).toBe(130)
