@@ -57,7 +57,13 @@ const shapes: ReadonlyArray<readonly [name: string, body: string | Uint8Array<Ar
   ["nothing", ""],
   ["no JSON", "prompt=SECRET"],
   ["half a JSON", '{"prompt":"SECRET'],
-  ["no UTF-8", new Uint8Array([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x7d])],
+  [
+    "no UTF-8",
+    Uint8Array.from(
+      '{"messages":[{"role":"user","content":"\xff","parts":[{"type":"text","text":"\xff"}]}]}',
+      (character) => character.charCodeAt(0)
+    )
+  ],
   ["null", "null"],
   ["a string", '"SECRET"'],
   ["a list", '[{"role":"user","content":"SECRET"}]'],

@@ -517,6 +517,13 @@ describe.concurrent("how it ends", patient, () => {
     await using serving = await Serving.start(["--model", "offline"], { RILL_OFFLINE_TOKENS_PER_SECOND: "200" })
     const whole = await Serving.reference(serving.url)
     const good = await Serving.good(serving.url)
+    const socket = new WebSocket(`${serving.url.replace("http", "ws")}/ws`)
+    const frames: Array<string> = []
+    socket.on("message", (data) => frames.push(JSON.parse(String(data)).type))
+    await once(socket, "open")
+    const closed = once(socket, "close")
+    socket.send('{"type":"prompt","id":"1","prompt":"Hi"}')
+    await once(socket, "message")
     const held = await Serving.connect(serving.port, "GET /health HTTP/1.1\r\nhost: localhost\r\n")
     serving.process.kill("SIGTERM")
     await HttpApp.until("it stops", () => serving.stderr().includes("stopping"), 20)
@@ -525,6 +532,8 @@ describe.concurrent("how it ends", patient, () => {
     held.socket.destroy()
     await expect(get(serving.url)).rejects.toThrow()
     expect(await good.whole()).toBe(whole)
+    expect((await closed)[0]).toBe(1001)
+    expect(frames.at(-1)).toBe("done")
     expect(await serving.exited).toBe(143)
   })
 
