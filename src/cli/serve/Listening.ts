@@ -82,7 +82,7 @@ export const listen = Effect.fnUntraced(function* (options: {
     NodeHttpServer.make(() => node, { host, port, gracefulShutdownTimeout: grace }),
     (error) => new Failed({ message: whyNot(error, host, port) })
   )
-  // Without a listener, too many open files would end the process. Those who wait are taken when others have gone.
+  // Without a listener, a connection that the system could not hand over would end the process.
   node.on("error", ({ code, message }: NodeJS.ErrnoException) =>
     options.log(`a connection was lost: ${code ?? message}`)
   )

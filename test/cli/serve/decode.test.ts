@@ -119,7 +119,9 @@ describe("chat completions", () => {
   })
 
   it("a prototype is no field", () => {
-    expect(refused(ChatCompletions.decode, Object.create({ messages: [] }))).toMatchObject({ param: "messages" })
+    expect(refused(ChatCompletions.decode, Object.create(user({ type: "text", text: "Hi" })))).toMatchObject({
+      param: "messages"
+    })
   })
 })
 
