@@ -119,7 +119,7 @@ const optionsOf = (given: { readonly [K in keyof typeof flags]: Given<(typeof fl
 type Given<F> = F extends Flag.Flag<infer A> ? A : never
 
 /** Flags that stand alone. */
-const switches: ReadonlySet<string> = new Set(["--json", "--usage"])
+const switches: ReadonlySet<string> = new Set(["--json", "--usage", "--quiet"])
 
 const words = Argument.String("prompt").pipe(
   Argument.variadic(),
@@ -207,6 +207,69 @@ const agent = CliCommand.make(
   ])
 )
 
+const serve = CliCommand.make(
+  "serve",
+  {
+    model: flags.model,
+    api: flags.api,
+    system: flags.system,
+    host: Flag.String("host").pipe(
+      Flag.withMetavar("ADDRESS"),
+      Flag.withDescription("Where to listen; default 127.0.0.1, this machine only"),
+      Flag.withDefault("127.0.0.1")
+    ),
+    port: Flag.Int("port").pipe(
+      Flag.filter(
+        (value) => value >= 0 && value <= 65535,
+        (value) => `Expected a port from 0 to 65535, not ${value}`
+      ),
+      Flag.withAlias("p"),
+      Flag.withMetavar("NUMBER"),
+      Flag.withDescription("Default 3210; 0 for any that is free"),
+      Flag.withDefault(3210)
+    ),
+    origin: Flag.String("origin").pipe(
+      Flag.withMetavar("URL"),
+      Flag.withDescription("Let web pages of this origin ask; may be repeated"),
+      Flag.atLeast(0)
+    ),
+    maxBody: Flag.Int("max-body").pipe(
+      Flag.filter(
+        (value) => value >= 1 && value <= 1024,
+        (value) => `Expected a whole number from 1 to 1024, not ${value}`
+      ),
+      Flag.withMetavar("MIB"),
+      Flag.withDescription("The largest request, in MiB; default 1"),
+      Flag.withDefault(1)
+    ),
+    quiet: Flag.Boolean("quiet").pipe(
+      Flag.withAlias("q"),
+      Flag.withDescription("Print no line for each request"),
+      Flag.withDefault(false),
+      Flag.withoutNegation
+    )
+  },
+  Effect.fnUntraced(function* (flags) {
+    const ServeCommand = yield* Effect.promise(() => import("./ServeCommand.ts"))
+    return yield* ServeCommand.run(yield* Screen.make, {
+      model: Option.getOrUndefined(flags.model),
+      api: Option.getOrUndefined(flags.api),
+      system: Option.getOrUndefined(flags.system),
+      host: flags.host,
+      port: flags.port,
+      origins: flags.origin,
+      maxBody: flags.maxBody,
+      quiet: flags.quiet
+    })
+  })
+).pipe(
+  CliCommand.withDescription("Serve a model over HTTP: text, SSE, NDJSON, WebSocket, OpenAI's API, useChat's"),
+  CliCommand.withExamples([
+    { command: "rill serve" },
+    { command: "rill serve --model openai/gpt-4.1-mini --port 8080 --origin http://localhost:3000" }
+  ])
+)
+
 const asking = CliCommand.make(
   "rill",
   { words, ...flags },
@@ -248,22 +311,26 @@ const asking = CliCommand.make(
  * @category commands
  * @since 0.1.0
  */
-export const rill = CliCommand.withSubcommands(asking, [agent, models, completions])
+export const rill = CliCommand.withSubcommands(asking, [agent, serve, models, completions])
 
 /** The same without the subcommands that are words too, for prompts that have them. */
 const rillAsking = CliCommand.withSubcommands(asking, [completions])
 
 /**
- * The command that is to read these arguments. `agent` is a subcommand where it comes first; `models` where it
- * comes first and nothing but flags comes after: `rill models of cars` is a prompt, as `rill "agent smith"` is.
+ * The command that is to read these arguments. `agent` is a subcommand where it comes first; `serve` where a flag
+ * or nothing comes after; `models` where nothing but flags does: `rill models of cars` is a prompt, as
+ * `rill serve me tea` and `rill "agent smith"` are.
  *
  * @category parsing
  * @since 0.1.0
  */
 export const reading = (args: ReadonlyArray<string>): typeof rill | typeof rillAsking => {
   const [first, ...others] = args
-  const isSubcommand = first === agent.name || (first === models.name && others.every((arg) => arg.startsWith("-")))
-  return isSubcommand || !(args.includes(models.name) || args.includes(agent.name)) ? rill : rillAsking
+  const isSubcommand =
+    first === agent.name ||
+    (first === serve.name && (others[0] ?? "-").startsWith("-")) ||
+    (first === models.name && others.every((arg) => arg.startsWith("-")))
+  return isSubcommand || ![agent, serve, models].some(({ name }) => args.includes(name)) ? rill : rillAsking
 }
 
 /**

@@ -72,13 +72,21 @@ export const complaint = (error: CliError.NonShowHelpErrors): string => {
  * @category rendering
  * @since 0.1.0
  */
-export const usage = (usage: LlmUsage): string => {
+export const usage = (usage: LlmUsage): string => `usage: ${tokens(usage)}`
+
+/**
+ * The tokens alone.
+ *
+ * @category rendering
+ * @since 0.1.0
+ */
+export const tokens = (usage: LlmUsage): string => {
   const parts: Array<string> = []
   const add = (count: number | undefined, what: string, of: number | undefined, ofWhat: string) => {
     if (count !== undefined) parts.push(`${count} ${what}${of ? ` (${of} ${ofWhat})` : ""}`)
   }
   add(usage.inputTokens, "input", usage.cacheReadTokens, "cached")
   add(usage.outputTokens, "output", usage.reasoningTokens, "reasoning")
-  const tokens = parts.length === 0 ? "not reported" : `${parts.join(" + ")} tokens`
-  return `usage: ${tokens}${usage.source === "estimated" ? ", estimated" : ""}`
+  const counts = parts.length === 0 ? "not reported" : `${parts.join(" + ")} tokens`
+  return `${counts}${usage.source === "estimated" ? ", estimated" : ""}`
 }

@@ -6,6 +6,7 @@
  */
 import type * as LlmEvent from "../LlmEvent.ts"
 import type { LlmError } from "../LlmError.ts"
+import type { LlmResponse, Source } from "../LlmResponse.ts"
 import type { LlmUsage } from "../LlmUsage.ts"
 import type { Failure } from "./EventJson.ts"
 import type { Element, Encoder, Format, Put } from "./Format.ts"
@@ -46,6 +47,47 @@ export const make = (options: Options = {}): Format<Element> => ({
   problem,
   numbered: false
 })
+
+/**
+ * A whole answer as OpenAI's chat completion object, for clients that do not ask for a stream
+ * (https://platform.openai.com/docs/api-reference/chat/object). It says what the chunks say. `now` is in
+ * milliseconds since 1970.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
+export const completion = (response: LlmResponse, now: number, options: Omit<Options, "usage"> = {}): object => {
+  const { finishReason, reasoning, refusal, sources, text, toolCalls } = response
+  const usage = usageOf(response.usage)
+  const annotations = sources.flatMap((source) => annotation(source) ?? [])
+  const calls = toolCalls.map(({ id, input, name }) => ({
+    id,
+    type: "function",
+    function: { name, arguments: inputText(input) }
+  }))
+  return {
+    id: response.id ?? idOf(now),
+    object: "chat.completion",
+    created: Math.floor(now / 1000),
+    model: options.model ?? response.model ?? "unknown",
+    choices: [
+      {
+        index: 0,
+        message: {
+          role: "assistant",
+          content: text === "" && (calls.length > 0 || refusal !== "") ? null : text,
+          refusal: refusal === "" ? null : refusal,
+          ...(reasoning === "" ? undefined : { reasoning_content: reasoning }),
+          ...(calls.length === 0 ? undefined : { tool_calls: calls }),
+          ...(annotations.length === 0 ? undefined : { annotations })
+        },
+        logprobs: null,
+        finish_reason: finishReasons[finishReason]
+      }
+    ],
+    ...(usage === undefined ? undefined : { usage })
+  }
+}
 
 class Chunks implements Encoder<Element> {
   private readonly options: Options
@@ -164,14 +206,12 @@ class Chunks implements Encoder<Element> {
   private called(event: LlmEvent.Of<"ToolCalled">, put: Put): void {
     this.call(event, put)
     if (this.calls.get(event.id)!.told) return
-    this.input(event.id, typeof event.input === "string" ? event.input : JSON.stringify(event.input), put)
+    this.input(event.id, inputText(event.input), put)
   }
 
-  private source({ sourceType, title, url }: LlmEvent.Of<"Source">, put: Put): void {
-    if (sourceType !== "url" || url === undefined) return
-    // Where in the text it is cited is not known.
-    const url_citation = { url, title: title ?? "", start_index: 0, end_index: 0 }
-    this.delta(`{"annotations":[${JSON.stringify({ type: "url_citation", url_citation })}]}`, put)
+  private source(event: LlmEvent.Of<"Source">, put: Put): void {
+    const told = annotation(event)
+    if (told !== undefined) this.delta(`{"annotations":[${JSON.stringify(told)}]}`, put)
   }
 
   private delta(delta: string, put: Put): void {
@@ -185,7 +225,7 @@ class Chunks implements Encoder<Element> {
 
   private begin(started: Omit<LlmEvent.Of<"Started">, "_tag">, put: Put): string {
     if (this.head !== undefined) return this.head
-    const id = started.id ?? `chatcmpl-${this.created.toString(36)}`
+    const id = started.id ?? idOf(this.created)
     const model = this.options.model ?? started.model ?? "unknown"
     const chunk = { id, object: "chat.completion.chunk", created: Math.floor(this.created / 1000), model }
     this.head = `${JSON.stringify(chunk).slice(0, -1)},"choices":`
@@ -193,6 +233,16 @@ class Chunks implements Encoder<Element> {
     return this.head
   }
 }
+
+const idOf = (now: number): string => `chatcmpl-${now.toString(36)}`
+
+const inputText = (input: unknown): string => (typeof input === "string" ? input : JSON.stringify(input))
+
+const annotation = ({ sourceType, title, url }: Source): object | undefined =>
+  sourceType !== "url" || url === undefined
+    ? undefined
+    : // Where in the text it is cited is not known.
+      { type: "url_citation", url_citation: { url, title: title ?? "", start_index: 0, end_index: 0 } }
 
 const finishReasons: Readonly<Record<LlmEvent.FinishReason, string>> = {
   stop: "stop",
