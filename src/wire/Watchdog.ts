@@ -105,7 +105,7 @@ export class Watchdog {
   private sleepUntil(due: number, now: number): void {
     this.sleeper?.interruptUnsafe()
     this.wakesAt = due
-    this.sleeper = this.run(Effect.andThen(this.clock.sleep(Duration.millis(due - now)), this.look))
+    this.sleeper = this.run(Effect.andThen(this.clock.sleep(Duration.millis(Math.ceil(due - now))), this.look))
   }
 
   private readonly look = Effect.sync(() => {

@@ -117,6 +117,13 @@ describe("what they wait for", () => {
     })
   )
 
+  it.effect("a wait that begins between two milliseconds ends as well", () =>
+    Effect.gen(function* () {
+      const model = enforced(script(after(Duration.millis(512.37), token("a")), after("2 minutes", token("b"))))
+      expect(yield* play(Llm.stream("Hi"), model)).toBe("idle after 60.513 s")
+    })
+  )
+
   it.effect("total is the whole of it, and what comes after it is not told", () =>
     Effect.gen(function* () {
       const model = enforced(
