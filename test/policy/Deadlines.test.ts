@@ -6,6 +6,7 @@ import * as Fiber from "effect/Fiber"
 import * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import * as Llm from "effect-rill/Llm"
@@ -59,7 +60,7 @@ const play = Effect.fnUntraced(function* (
     return "nothing in a day"
   }
   if (Exit.isFailure(exit)) return "died"
-  return `${exit.value.how} after ${(exit.value.at - start) / 1000} s`
+  return `${exit.value.how} after ${Math.round(exit.value.at - start) / 1000} s`
 })
 
 const enforced = (events: Stream.Stream<LlmEvent, LlmError>) => Deadlines.enforce(service(events))
@@ -119,8 +120,10 @@ describe("what they wait for", () => {
 
   it.effect("a wait that begins between two milliseconds ends as well", () =>
     Effect.gen(function* () {
-      const model = enforced(script(after(Duration.millis(512.37), token("a")), after("2 minutes", token("b"))))
-      expect(yield* play(Llm.stream("Hi"), model)).toBe("idle after 60.513 s")
+      // As after the delays of a schedule with jitter.
+      const slow = enforced(after("20 seconds", token("a"), finished))
+      const short = Llm.stream("Hi").pipe(Deadlines.within({ firstToken: "10 seconds" }))
+      for (let i = 0; i < 100; i++) expect(yield* play(short, Retry.attach(slow))).toMatch(/^first-token after 31\./)
     })
   )
 
@@ -356,13 +359,16 @@ describe("several attempts", () => {
       expect(yield* play(total("15 seconds"), busy)).toBe("Overloaded after 10 s")
       expect(yield* play(total("20 seconds"), busy)).toBe("Overloaded after 20 s")
       expect(yield* play(total("5 seconds"), busy)).toBe("Overloaded after 0 s")
-      expect(yield* play(total("200 seconds"), Retry.attach(stalled))).toBe("total after 200 s")
+      expect(yield* play(total("200 seconds"), Retry.attach(stalled, { schedule: Schedule.spaced("1 second") }))).toBe(
+        "total after 200 s"
+      )
       expect(yield* play(total("200 seconds"), Fallback.make([stalled, stalled, stalled]))).toBe("total after 200 s")
       expect(yield* play(total("50 seconds"), Hedge.make([stalled, stalled], { after: "20 seconds" }))).toBe(
         "total after 50 s"
       )
       // Those inside of another have no time of their own.
-      const nested = Fallback.make([Retry.attach(stalled), Retry.attach(stalled)])
+      const retried = Retry.attach(stalled, { schedule: Schedule.spaced("1 second") })
+      const nested = Fallback.make([retried, retried])
       expect(yield* play(total("200 seconds"), nested)).toBe("total after 200 s")
     })
   )
