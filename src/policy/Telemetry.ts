@@ -30,10 +30,13 @@
  *
  * @since 0.1.0
  */
+import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
+import type * as Pull from "effect/Pull"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Llm } from "../Llm.ts"
 import type { LlmError } from "../LlmError.ts"
@@ -42,7 +45,8 @@ import type { LlmRequest } from "../LlmRequest.ts"
 import type { LlmUsage } from "../LlmUsage.ts"
 import type * as Cost from "./Cost.ts"
 import * as ChatSpan from "./internal/ChatSpan.ts"
-import { spanned } from "./internal/spanned.ts"
+import * as spans from "./internal/spanned.ts"
+import type { Tell } from "./internal/spanned.ts"
 
 // -----------------------------------------------------------------------------
 // what is in force
@@ -215,13 +219,28 @@ export const tap: {
     self: Stream.Stream<LlmEvent, LlmError, R>,
     options: Options,
     request?: LlmRequest
-  ): Stream.Stream<LlmEvent, LlmError, R> =>
-    spanned(
-      self,
-      Effect.withFiber((fiber) =>
-        fiber.getRef(Enabled)
-          ? ChatSpan.begin(options, request, { content: fiber.getRef(Content), costs: fiber.getRef(CostOf) })
-          : Effect.undefined
-      )
-    )
+  ): Stream.Stream<LlmEvent, LlmError, R> => spans.spanned(self, begin(options, request))
 )
+
+/**
+ * Makes a stream of events with a span and metrics, for those who write providers: what {@link tap} does, at
+ * less cost for each token, since the source tells of itself. It is opened by the first pull, in a scope
+ * of its own, and has to call `look` with what it gives out, and `end` before it ends or fails.
+ *
+ * @category writing providers
+ * @since 0.1.0
+ */
+export const source = (
+  open: (tell: Tell<LlmEvent, LlmError>) => Effect.Effect<Events, LlmError, Scope.Scope>,
+  options: Options,
+  request: LlmRequest
+): Stream.Stream<LlmEvent, LlmError> => spans.source(begin(options, request), open)
+
+type Events = Pull.Pull<NonEmptyReadonlyArray<LlmEvent>, LlmError>
+
+const begin = (options: Options, request: LlmRequest | undefined) =>
+  Effect.withFiber((fiber) =>
+    fiber.getRef(Enabled)
+      ? ChatSpan.begin(options, request, { content: fiber.getRef(Content), costs: fiber.getRef(CostOf) })
+      : Effect.undefined
+  )

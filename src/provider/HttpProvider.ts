@@ -9,7 +9,6 @@ import * as HttpClient from "effect/http/HttpClient"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import * as Stream from "effect/Stream"
 import type { Llm } from "../Llm.ts"
 import {
   Authentication,
@@ -26,6 +25,7 @@ import * as Deadlines from "../policy/Deadlines.ts"
 import * as Telemetry from "../policy/Telemetry.ts"
 import type { Protocol } from "../protocol/Protocol.ts"
 import { conceal } from "../wire/Concealment.ts"
+import type * as Body from "../wire/Body.ts"
 import type { Progress } from "../wire/Decoder.ts"
 import * as EventStream from "../wire/EventStream.ts"
 import * as Http from "../wire/Http.ts"
@@ -83,7 +83,7 @@ export const make = <S extends Progress>(
     return {
       name: `${provider}/${model}`,
       prefill: options.prefill,
-      events: (request) => Telemetry.tap(Stream.unwrap(open(client, options, request)), telemetry, request)
+      events: (request) => Telemetry.source((tell) => open(client, options, request, tell), telemetry, request)
     }
   })
 
@@ -98,7 +98,8 @@ const serverOf = (url: Options<never>["url"]): { readonly address: string; reado
 const open = Effect.fnUntraced(function* <S extends Progress>(
   client: HttpClient.HttpClient,
   options: Options<S>,
-  request: LlmRequest.LlmRequest
+  request: LlmRequest.LlmRequest,
+  tell: Pick<EventStream.Options<S, never>, "look" | "end">
 ) {
   const { protocol, provider } = options
   const model = request.model ?? options.model
@@ -140,7 +141,8 @@ const open = Effect.fnUntraced(function* <S extends Progress>(
     )
   )
   const { decoder } = protocol
-  return EventStream.decode({
+  const decoding: EventStream.Options<S, Body.BodyError> = {
+    ...tell,
     body: answer.body,
     framing: protocol.framing,
     declared:
@@ -155,7 +157,8 @@ const open = Effect.fnUntraced(function* <S extends Progress>(
       const { output, ...told } = decoder.told(state)
       return fail(reason, output ? "mid-output" : "before-output", { ...told, requestId: answer.requestId })
     }
-  })
+  }
+  return yield* EventStream.open(decoding, yield* Effect.scope)
 })
 
 const advised = <R extends Unreachable | InvalidRequest | DeadlineExceeded>(reason: R, advice: string | undefined) =>

@@ -14,12 +14,12 @@ import type * as Stream from "effect/Stream"
 import * as Inlet from "./Inlet.ts"
 
 /**
- * A body that is not yet read: begins to read it, in a scope that ends the reading.
+ * A body that is not yet read: gives what begins to read it, in a scope that ends the reading.
  *
  * @category models
  * @since 0.1.0
  */
-export type Body<E> = (scope: Scope.Scope) => Effect.Effect<Inlet.Outlet<Uint8Array, E>>
+export type Body<E> = (scope: Scope.Scope, receiver: Inlet.Receiver<Uint8Array, E>) => Effect.Effect<Inlet.More>
 
 /**
  * The body of a response. What a client's response is made of is read itself: the web stream of fetch,
@@ -62,33 +62,34 @@ export interface BrokenOff {
  */
 export const fromStream =
   <E>(stream: Stream.Stream<Uint8Array, E>): Body<E> =>
-  (scope) =>
-    Inlet.fromStream(stream, scope)
+  (scope, receiver) =>
+    Inlet.fromStream(stream, scope, receiver)
 
 const brokenOff = (cause: unknown): Effect.Effect<never, BrokenOff> => Effect.fail({ _tag: "BrokenOff", cause })
 
 /** Reads on when it is asked to, and no further. */
 const fromWeb =
   (body: ReadableStream<Uint8Array>): Body<BrokenOff> =>
-  (scope) =>
-    Effect.suspend(() => {
+  (scope, receiver) => {
+    const onError = (cause: unknown): void => receiver.end(brokenOff(cause))
+    return Effect.suspend(() => {
       const reader = body.getReader()
       let isReading = false
-      const inlet = new Inlet.Inlet<Uint8Array, BrokenOff>(() => {
+      const onRead = ({ value }: { readonly value?: Uint8Array | undefined }): void => {
+        isReading = false
+        if (value === undefined) receiver.end(Cause.done())
+        else if (receiver.push([value])) more()
+      }
+      const more = (): void => {
         if (isReading) return
         isReading = true
         reader.read().then(onRead, onError)
-      })
-      const onRead = ({ value }: { readonly value?: Uint8Array | undefined }): void => {
-        isReading = false
-        if (value === undefined) inlet.end(Cause.done())
-        else inlet.push([value])
       }
-      const onError = (cause: unknown): void => inlet.end(brokenOff(cause))
       // Nobody waits for the peer to hear of it.
       const cancel = Effect.sync(() => void reader.cancel().catch(() => {}))
-      return Effect.as(Scope.addFinalizer(scope, cancel), inlet)
+      return Effect.as(Scope.addFinalizer(scope, cancel), more)
     })
+  }
 
 /** What is used of Node's `Readable`. */
 interface Readable {
@@ -119,25 +120,29 @@ const maxAhead = 64 * 1024
 /** Takes what Node has read in the turn that it comes, and pauses when too much of it waits for a pull. */
 const fromReadable =
   (readable: Readable): Body<BrokenOff> =>
-  (scope) =>
-    Effect.suspend(() => {
+  (scope, receiver) => {
+    const onEnd = (): void => receiver.end(Cause.done())
+    const onError = (cause: unknown): void => receiver.end(brokenOff(cause))
+    const onClose = (): void => receiver.end(brokenOff(readable.errored))
+    return Effect.suspend(() => {
       let isPaused = true
-      const inlet = new Inlet.Inlet<Uint8Array, BrokenOff>(() => {
+      let ahead = 0
+      const more = (): void => {
+        ahead = 0
         if (!isPaused) return
         isPaused = false
         readable.resume()
-      })
-      let ahead = 0
+      }
       const onData = (chunk: Uint8Array): void => {
-        inlet.push([chunk])
-        ahead = inlet.isAhead ? ahead + chunk.length : 0
+        if (receiver.push([chunk])) {
+          ahead = 0
+          return
+        }
+        ahead += chunk.length
         if (ahead < maxAhead || isPaused) return
         isPaused = true
         readable.pause()
       }
-      const onEnd = (): void => inlet.end(Cause.done())
-      const onError = (cause: unknown): void => inlet.end(brokenOff(cause))
-      const onClose = (): void => inlet.end(brokenOff(readable.errored))
       if (readable.destroyed) onClose()
       // Stays: an error that nobody listens to ends a process of Node.
       readable.on("error", onError)
@@ -149,5 +154,6 @@ const fromReadable =
         readable.removeListener("data", onData)
         if (!readable.readableEnded) readable.destroy()
       })
-      return Effect.as(Scope.addFinalizer(scope, stop), inlet)
+      return Effect.as(Scope.addFinalizer(scope, stop), more)
     })
+  }

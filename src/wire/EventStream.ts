@@ -12,6 +12,7 @@ import * as Channel from "effect/Channel"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
 import * as Scope from "effect/Scope"
@@ -21,7 +22,7 @@ import { Truncated } from "../LlmError.ts"
 import type { LlmEvent } from "../LlmEvent.ts"
 import type { Body } from "./Body.ts"
 import type { Decoder, Frame, Progress, TurnContext } from "./Decoder.ts"
-import type { Outlet } from "./Inlet.ts"
+import type { More, Receiver } from "./Inlet.ts"
 import * as Limits from "./Limits.ts"
 import { Reader } from "./Reader.ts"
 import * as Watchdog from "./Watchdog.ts"
@@ -78,7 +79,13 @@ export interface Options<in out S extends Progress, E> {
   readonly limits?: Limits.Limits | undefined
   /** When the request was sent, by `Watchdog.nowOf`: the time to the first token begins then. */
   readonly startedAt?: number | undefined
+  /** Sees events before they are given out. */
+  readonly look?: ((events: Events) => void) | undefined
+  /** Run at the end, or the failure, before it is given out. */
+  readonly end?: ((exit: Exit.Exit<void, LlmError>) => Effect.Effect<void>) | undefined
 }
+
+type Events = Arr.NonEmptyReadonlyArray<LlmEvent>
 
 /**
  * Decodes the body of an answer.
@@ -91,124 +98,225 @@ export interface Options<in out S extends Progress, E> {
  * @since 0.1.0
  */
 export const decode = <S extends Progress, E>(options: Options<S, E>): Stream.Stream<LlmEvent, LlmError> =>
-  Stream.fromChannel(
-    Channel.fromTransform(
-      Effect.fnUntraced(function* (_, scope: Scope.Scope) {
-        const outlet = yield* options.body(scope)
-        const watchdog = yield* Watchdog.make(scope, options.limits ?? Limits.none, options.startedAt)
-        return makePull(options, outlet, watchdog)
-      })
-    )
-  )
+  Stream.fromChannel(Channel.fromTransform((_, scope) => open(options, scope)))
 
-type Events = Arr.NonEmptyReadonlyArray<LlmEvent>
+/**
+ * The same as a pull, in a scope that is there.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const open = Effect.fnUntraced(function* <S extends Progress, E>(options: Options<S, E>, scope: Scope.Scope) {
+  const watchdog = yield* Watchdog.make(scope, options.limits ?? Limits.none, options.startedAt)
+  const decoding = new Decoding(options, watchdog, Duration.toMillis(yield* Settling))
+  decoding.more = yield* options.body(scope, decoding)
+  return decoding.pull
+})
 
-const makePull = <S extends Progress, E>(
-  options: Options<S, E>,
-  outlet: Outlet<Uint8Array, E>,
-  watchdog: Watchdog.Watchdog
-): Pull.Pull<Events, LlmError> => {
-  const { decoder } = options
-  const state = decoder.initial(options.turn)
-  const reader = new Reader(options.framing, options.maxEventLength ?? maxEventLength)
-  /** Why nothing more is read: the turn is complete, or has failed. */
-  let over: "completed" | LlmError | undefined
-  let graceIsOver = false
+type Step = Pull.Pull<Events, LlmError>
 
-  const fail = (reason: Reason): void => {
-    over = options.fail(reason, state)
-  }
-  const complete = (out: Array<LlmEvent>): void => {
-    over = "completed"
-    const reason = decoder.end(state, out)
-    if (reason !== undefined) fail(reason)
-  }
-  const step = (frame: Frame, out: Array<LlmEvent>): void => {
-    const reason = decoder.step(state, frame, out)
-    if (reason !== undefined) fail(reason)
-    else if (state.end === "wire") complete(out)
-  }
+/**
+ * Decodes what comes in the turn that it comes, and wakes the pull that waits for it once there are events.
+ */
+class Decoding<S extends Progress, E> implements Receiver<Uint8Array, E> {
+  /** Asks the body to go on. */
+  more: More = () => {}
+  private readonly options: Options<S, E>
+  private readonly watchdog: Watchdog.Watchdog
+  private readonly settling: number
+  private readonly state: S
+  private readonly reader: Reader
+  /** What has come that no pull has asked for. */
+  private chunks: Array<Uint8Array> = []
+  private waiter: ((step: Step) => void) | undefined
+  /** How the body has ended. */
+  private ending: Effect.Effect<never, E | Cause.Done> | undefined
+  /** Why nothing more is decoded: the turn is complete, or has failed. */
+  private over: "completed" | LlmError | undefined
+  /** Waits for the end of the body. */
+  private settled: (() => void) | undefined
 
-  const onChunks = (chunks: Arr.NonEmptyReadonlyArray<Uint8Array>): Pull.Pull<Events, LlmError> => {
-    const out: Array<LlmEvent> = []
-    for (let i = 0; i < chunks.length && over === undefined; i++) {
-      reader.feed(chunks[i]!)
-      for (let frame = reader.next(); frame !== undefined && over === undefined; frame = reader.next()) step(frame, out)
-      const problem = over === undefined ? reader.problem() : undefined
-      if (problem !== undefined) fail(problem)
-      if (reader.isKnownPage) fail(options.notAStream(reader.beginning))
+  constructor(options: Options<S, E>, watchdog: Watchdog.Watchdog, settling: number) {
+    this.options = options
+    this.watchdog = watchdog
+    this.settling = settling
+    this.state = options.decoder.initial(options.turn)
+    this.reader = new Reader(options.framing, options.maxEventLength ?? maxEventLength)
+    watchdog.onExpired = (which) => {
+      const out: Array<LlmEvent> = []
+      if (which === "grace") this.complete(out)
+      else this.fail(Limits.exceeded(options.limits ?? Limits.none, which))
+      if (this.waiter !== undefined) this.wake(this.step(out))
     }
-    watchdog.heard(out)
-    if (over === undefined && state.end === "semantic") watchdog.allow(Duration.toMillis(grace))
-    return deliver(out)
   }
 
-  const onEndOfInput = (): Pull.Pull<Events, LlmError> => {
+  // ---------------------------------------------------------------------------
+  // between the body and the pull
+  // ---------------------------------------------------------------------------
+
+  push(chunks: Arr.NonEmptyReadonlyArray<Uint8Array>): boolean {
+    // Nobody wants it, but its end is waited for.
+    if (this.over !== undefined) return true
+    if (this.waiter === undefined) {
+      this.chunks.push(...chunks)
+      return false
+    }
+    const step = this.decode(chunks)
+    if (step !== undefined) this.wake(step)
+    return this.waiter !== undefined || this.settled !== undefined
+  }
+
+  end(ending: Effect.Effect<never, E | Cause.Done>): void {
+    this.ending ??= ending
+    this.settled?.()
+    if (this.waiter !== undefined) this.wake(this.endOfBody(this.ending))
+  }
+
+  readonly pull: Step = Effect.callback((resume) => {
+    this.watchdog.check()
+    if (this.over !== undefined) return resume(this.close())
+    if (this.chunks.length > 0) {
+      const { chunks } = this
+      this.chunks = []
+      const step = this.decode(chunks)
+      if (step !== undefined) return resume(step)
+    }
+    if (this.ending !== undefined) return resume(this.endOfBody(this.ending))
+    this.waiter = resume
+    this.watchdog.begin()
+    if (this.waiter !== undefined) this.more()
+    return this.leave
+  })
+
+  private readonly leave = Effect.sync(() => {
+    this.waiter = undefined
+    this.watchdog.pause()
+  })
+
+  private wake(step: Step): void {
+    const { waiter } = this
+    this.waiter = undefined
+    waiter!(step)
+  }
+
+  // ---------------------------------------------------------------------------
+  // what has come
+  // ---------------------------------------------------------------------------
+
+  /** What chunks tell: nothing yet, as long as they end within an event. */
+  private decode(chunks: ReadonlyArray<Uint8Array>): Step | undefined {
+    const { reader, state, watchdog } = this
+    const out: Array<LlmEvent> = []
+    for (let i = 0; i < chunks.length && this.over === undefined; i++) {
+      reader.feed(chunks[i]!)
+      for (let frame = reader.next(); frame !== undefined && this.over === undefined; frame = reader.next()) {
+        this.take(frame, out)
+      }
+      const problem = this.over === undefined ? reader.problem() : undefined
+      if (problem !== undefined) this.fail(problem)
+      if (reader.isKnownPage) this.fail(this.options.notAStream(reader.beginning))
+    }
+    if (out.length > 0) watchdog.heard(out)
+    if (this.over !== undefined) return this.step(out)
+    if (state.end === "semantic") watchdog.allow(Duration.toMillis(grace))
+    return Arr.isArrayNonEmpty(out) ? this.give(out) : undefined
+  }
+
+  private take(frame: Frame, out: Array<LlmEvent>): void {
+    const reason = this.options.decoder.step(this.state, frame, out)
+    if (reason !== undefined) this.fail(reason)
+    else if (this.state.end === "wire") this.complete(out)
+  }
+
+  private endOfBody(ending: Effect.Effect<never, E | Cause.Done>): Step {
+    return Effect.matchCauseEffect(ending, {
+      onSuccess: (never) => never,
+      onFailure: (cause): Step => {
+        if (this.over !== undefined) return this.close()
+        if (Pull.isDoneCause(cause)) return this.step(this.last())
+        const error = Cause.findErrorOption(cause)
+        if (Option.isNone(error)) return this.ended(Exit.failCause(cause as Cause.Cause<never>))
+        this.fail(this.options.bodyFailed(error.value as E))
+        return this.close()
+      }
+    })
+  }
+
+  /** What is told by the end of the body. */
+  private last(): Array<LlmEvent> {
+    const { options, reader, state } = this
     const out: Array<LlmEvent> = []
     const frame = reader.last()
     // Of a frame that was cut in the middle nothing is known.
-    if (frame !== undefined && (frame.value !== undefined || decoder.isWireEnd(frame))) step(frame, out)
-    const isOurs = reader.isStream && (options.declared || reader.isCut || over !== undefined)
+    if (frame !== undefined && (frame.value !== undefined || options.decoder.isWireEnd(frame))) this.take(frame, out)
+    const isOurs = reader.isStream && (options.declared || reader.isCut || this.over !== undefined)
     if (!state.started && !reader.isEmpty && !isOurs) {
-      fail(options.notAStream(reader.beginning))
-    } else if (over === undefined) {
-      const isWhole = state.end !== "none" || (decoder.endsWithInput === true && state.started)
-      if (!isWhole) fail(truncated(state.started))
-      else complete(out)
+      this.fail(options.notAStream(reader.beginning))
+    } else if (this.over === undefined) {
+      const isWhole = state.end !== "none" || (options.decoder.endsWithInput === true && state.started)
+      if (!isWhole) this.fail(truncated(state.started))
+      else this.complete(out)
     }
-    return deliver(out)
+    return out
   }
 
-  // What was decoded before a failure is delivered before it.
-  const deliver = (out: Array<LlmEvent>): Pull.Pull<Events, LlmError> =>
-    Arr.isArrayNonEmpty(out) ? Effect.succeed(out) : goOn()
+  // ---------------------------------------------------------------------------
+  // the end of the turn
+  // ---------------------------------------------------------------------------
 
-  const onFailure = (cause: Cause.Cause<E | Cause.Done>): Pull.Pull<Events, LlmError> => {
-    if (over !== undefined) return goOn()
-    if (graceIsOver) {
-      const out: Array<LlmEvent> = []
-      complete(out)
-      return deliver(out)
+  private fail(reason: Reason): void {
+    this.over = this.options.fail(reason, this.state)
+  }
+
+  private complete(out: Array<LlmEvent>): void {
+    this.over = "completed"
+    const reason = this.options.decoder.end(this.state, out)
+    if (reason !== undefined) this.fail(reason)
+  }
+
+  /** What was decoded before the end is delivered before it. */
+  private step(out: Array<LlmEvent>): Step {
+    return Arr.isArrayNonEmpty(out) ? this.give(out) : this.close()
+  }
+
+  private give(out: Events): Step {
+    this.options.look?.(out)
+    return Effect.succeed(out)
+  }
+
+  private close(): Step {
+    if (typeof this.over === "object") return this.ended(Exit.fail(this.over))
+    const isSettled = this.ending !== undefined || this.settling === 0
+    return isSettled ? this.ended(Exit.void) : Effect.andThen(this.settle, this.ended(Exit.void))
+  }
+
+  private ended(exit: Exit.Exit<void, LlmError>): Step {
+    const last: Step = Exit.isSuccess(exit) ? Cause.done() : Effect.failCause(exit.cause)
+    const { end } = this.options
+    // A defect of what is run must not meet the end of the stream in one cause: many readers look for it alone.
+    if (end === undefined) return last
+    const told = Effect.uninterruptible(Effect.suspend(() => end(exit)))
+    return Exit.isSuccess(exit) ? Effect.andThen(told, last) : Effect.onError(last, () => told)
+  }
+
+  /**
+   * Reads the few bytes that end a body after the answer's own end, so that the connection can serve the
+   * next request; gives up after {@link Settling}, since a peer may keep the body open.
+   */
+  private readonly settle: Effect.Effect<void> = Effect.callback((resume) => {
+    const timer = setTimeout(() => this.settled?.(), this.settling)
+    this.settled = () => {
+      this.settled = undefined
+      clearTimeout(timer)
+      resume(Effect.void)
     }
-    if (Pull.isDoneCause(cause)) return onEndOfInput()
-    const error = Cause.findErrorOption(cause)
-    if (Option.isNone(error)) return Effect.failCause(cause as Cause.Cause<never>)
-    fail(options.bodyFailed(error.value as E))
-    return goOn()
-  }
-
-  outlet.watchdog = watchdog
-  watchdog.onExpired = (which) => {
-    if (which === "grace") graceIsOver = true
-    else fail(Limits.exceeded(options.limits ?? Limits.none, which))
-    outlet.close()
-  }
-  const read = Effect.matchCauseEffect(outlet.pull, { onSuccess: onChunks, onFailure })
-
-  const goOn = (): Pull.Pull<Events, LlmError> => {
-    if (over === "completed") return Effect.andThen(settle(outlet.pull), Cause.done())
-    if (over !== undefined) return Effect.fail(over)
-    return read
-  }
-  return Effect.suspend(goOn)
+    this.more()
+    return Effect.sync(() => {
+      this.settled = undefined
+      clearTimeout(timer)
+    })
+  })
 }
-
-/**
- * Reads the few bytes that end a body after the answer's own end, so that the connection can serve
- * the next request; gives up after {@link Settling}, since a peer may keep the body open.
- */
-const settle = <E>(pull: Pull.Pull<Arr.NonEmptyReadonlyArray<Uint8Array>, E>): Effect.Effect<void> =>
-  Effect.flatMap(Settling, (duration) =>
-    Duration.isZero(duration)
-      ? Effect.void
-      : Effect.raceFirst(
-          Effect.exit(Effect.forever(pull)),
-          Effect.callback<void>((resume) => {
-            const timer = setTimeout(() => resume(Effect.void), Duration.toMillis(duration))
-            return Effect.sync(() => clearTimeout(timer))
-          })
-        ).pipe(Effect.asVoid)
-  )
 
 const truncated = (started: boolean): Truncated =>
   new Truncated({

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
-import * as Cause from "effect/Cause"
+import type * as Cause from "effect/Cause"
 import * as Channel from "effect/Channel"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -15,19 +15,25 @@ import * as Stream from "effect/Stream"
 import type { Watchdog } from "./Watchdog.ts"
 
 /**
- * The side of a consumer.
+ * What a source tells, in its own turn.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Outlet<out A, out E> {
-  /** Watches the time that pulls wait. */
-  watchdog: Watchdog | undefined
-  /** All that has come; waits where nothing has. */
-  readonly pull: Pull.Pull<NonEmptyReadonlyArray<A>, E>
-  /** Takes no more: ends the pull that waits, and those that follow. */
-  readonly close: () => void
+export interface Receiver<in A, in E> {
+  /** More has come. Gives whether it is wanted now: else it is held, and the source should pause. */
+  readonly push: (items: NonEmptyReadonlyArray<A>) => boolean
+  /** Nothing more will come. */
+  readonly end: (ending: Effect.Effect<never, E | Cause.Done>) => void
 }
+
+/**
+ * What a source is asked: to go on. It may push at once or later.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type More = () => void
 
 /**
  * Holds what a source has pushed until it is pulled, and wakes the pull that waits for it: once, in the
@@ -37,28 +43,23 @@ export interface Outlet<out A, out E> {
  * @category models
  * @since 0.1.0
  */
-export class Inlet<A, E> implements Outlet<A, E> {
+export class Inlet<A, E> implements Receiver<A, E> {
+  /** Asks the source to go on. */
+  more: More = () => {}
+  /** Watches the time that pulls wait. */
   watchdog: Watchdog | undefined
   private items: Array<A> = []
   private ending: Effect.Effect<never, E | Cause.Done> | undefined
   private waiter: ((effect: Pull.Pull<NonEmptyReadonlyArray<A>, E>) => void) | undefined
-  private readonly more: () => void
 
-  /** `more` asks the source to go on; it may push at once or later. */
-  constructor(more: () => void) {
-    this.more = more
-  }
-
-  /** Whether what comes is held, since no pull waits for it. */
-  get isAhead(): boolean {
-    return this.items.length > 0
-  }
-
-  /** More has come. */
-  push(items: NonEmptyReadonlyArray<A>): void {
-    if (this.ending !== undefined) return
-    if (this.waiter === undefined) this.items.push(...items)
-    else this.wake(Effect.succeed(items))
+  push(items: NonEmptyReadonlyArray<A>): boolean {
+    if (this.ending !== undefined) return false
+    if (this.waiter === undefined) {
+      this.items.push(...items)
+      return false
+    }
+    this.wake(Effect.succeed(items))
+    return this.waiter !== undefined
   }
 
   /** Nothing more will come, or is wanted. What came before is pulled before it. */
@@ -67,26 +68,24 @@ export class Inlet<A, E> implements Outlet<A, E> {
     if (this.waiter !== undefined) this.wake(this.ending)
   }
 
-  readonly close = (): void => this.end(Cause.done())
-
-  readonly pull: Pull.Pull<NonEmptyReadonlyArray<A>, E> = Effect.suspend(() => {
+  /** All that has come; waits where nothing has. */
+  readonly pull: Pull.Pull<NonEmptyReadonlyArray<A>, E> = Effect.callback((resume) => {
     this.watchdog?.check()
     const { items } = this
     if (isNonEmpty(items)) {
       this.items = []
-      return Effect.succeed(items)
+      return resume(Effect.succeed(items))
     }
-    return this.ending ?? this.wait
-  })
-
-  private readonly wait: Pull.Pull<NonEmptyReadonlyArray<A>, E> = Effect.callback((resume) => {
+    if (this.ending !== undefined) return resume(this.ending)
     this.waiter = resume
     this.watchdog?.begin()
     if (this.waiter !== undefined) this.more()
-    return Effect.sync(() => {
-      this.waiter = undefined
-      this.watchdog?.pause()
-    })
+    return this.leave
+  })
+
+  private readonly leave = Effect.sync(() => {
+    this.waiter = undefined
+    this.watchdog?.pause()
   })
 
   private wake(effect: Pull.Pull<NonEmptyReadonlyArray<A>, E>): void {
@@ -97,30 +96,33 @@ export class Inlet<A, E> implements Outlet<A, E> {
 }
 
 /**
- * Pulls a stream through an inlet, for sources that are streams already. Each pull is a fiber of its
- * own, which ends with the scope, at the latest.
+ * Makes a stream a source. Each pull of it is a fiber of its own, which ends with the scope, at the latest.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const fromStream = Effect.fnUntraced(function* <A, E>(stream: Stream.Stream<A, E>, scope: Scope.Scope) {
+export const fromStream = Effect.fnUntraced(function* <A, E>(
+  stream: Stream.Stream<A, E>,
+  scope: Scope.Scope,
+  receiver: Receiver<A, E>
+): Effect.fn.Return<More> {
   const pull = yield* Channel.toPullScoped(Stream.toChannel(stream), scope)
   const run = Effect.runForkWith(yield* Effect.context<never>())
   let running: Fiber.Fiber<NonEmptyReadonlyArray<A>, E | Cause.Done> | undefined
-  const inlet = new Inlet<A, E>(() => {
-    if (running !== undefined) return
-    running = run(pull)
-    running.addObserver((exit) => {
-      running = undefined
-      if (Exit.isSuccess(exit)) inlet.push(exit.value)
-      else inlet.end(Effect.failCause(exit.cause))
-    })
-  })
   yield* Scope.addFinalizer(
     scope,
     Effect.suspend(() => (running === undefined ? Effect.void : interrupt(running)))
   )
-  return inlet
+  const more: More = () => {
+    if (running !== undefined) return
+    running = run(pull)
+    running.addObserver((exit) => {
+      running = undefined
+      if (Exit.isFailure(exit)) receiver.end(Effect.failCause(exit.cause))
+      else if (receiver.push(exit.value)) more()
+    })
+  }
+  return more
 })
 
 const interrupt = (fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<void> =>

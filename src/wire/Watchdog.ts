@@ -80,6 +80,7 @@ export class Watchdog {
     this.which = "grace"
     this.limit = grace
     this.waited = 0
+    if (this.since !== undefined) this.begin()
   }
 
   /** Expires if the time for all of the answer is over, whether or not a pull has waited. */

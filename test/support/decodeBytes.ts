@@ -1,3 +1,4 @@
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
 import * as Stream from "effect/Stream"
@@ -7,7 +8,6 @@ import type { Protocol } from "effect-rill/protocol/Protocol"
 import type { Progress } from "effect-rill/wire/Decoder"
 import * as Body from "effect-rill/wire/Body"
 import * as EventStream from "effect-rill/wire/EventStream"
-import { Inlet } from "effect-rill/wire/Inlet"
 import { fractions } from "./random.ts"
 
 export interface Outcome {
@@ -92,14 +92,15 @@ export const pieces = (body: Uint8Array, size: () => number): ReadonlyArray<Uint
 
 /** A body that has the next chunk as soon as it is asked for it. */
 const chunkByChunk = (chunks: Iterable<Uint8Array>): Body.Body<never> => {
-  return () =>
+  return (_, receiver) =>
     Effect.sync(() => {
       const rest = chunks[Symbol.iterator]()
-      const inlet = new Inlet<Uint8Array, never>(() => {
-        const next = rest.next()
-        if (next.done) inlet.close()
-        else inlet.push([next.value])
-      })
-      return inlet
+      return () => {
+        for (let wanted = true; wanted; ) {
+          const next = rest.next()
+          if (next.done) return receiver.end(Cause.done())
+          wanted = receiver.push([next.value])
+        }
+      }
     })
 }

@@ -10,6 +10,7 @@ import * as Pull from "effect/Pull"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Body from "effect-rill/wire/Body"
+import { Inlet } from "effect-rill/wire/Inlet"
 import * as StreamResponse from "../../src/testing/internal/StreamResponse.ts"
 
 const request = HttpClientRequest.get("http://localhost/")
@@ -20,7 +21,12 @@ const response = (source: object) =>
     source
   })
 
-const open = <E>(body: Body.Body<E>) => Effect.flatMap(Effect.scope, body)
+const openIn = <E>(body: Body.Body<E>, scope: Scope.Scope) =>
+  Effect.suspend(() => {
+    const inlet = new Inlet<Uint8Array, E>()
+    return Effect.map(body(scope, inlet), (more) => Object.assign(inlet, { more }))
+  })
+const open = <E>(body: Body.Body<E>) => Effect.flatMap(Effect.scope, (scope) => openIn(body, scope))
 const text = (chunks: ReadonlyArray<Uint8Array>) => Buffer.concat(chunks).toString()
 
 /** How a pull ends that does not give bytes. */
@@ -124,7 +130,7 @@ describe.each([
       for (const ended of [false, true]) {
         const readable = new PassThrough({ autoDestroy: false })
         const scope = yield* Scope.make()
-        const outlet = yield* body(readable)(scope)
+        const outlet = yield* openIn(body(readable), scope)
         if (ended) {
           readable.end()
           expect(yield* ending(outlet.pull)).toBe("done")
@@ -172,7 +178,7 @@ describe("a web stream, as of fetch", () => {
       let cancelled = 0
       const scope = yield* Scope.make()
       const endless = new ReadableStream<Uint8Array>({ cancel: () => void cancelled++ })
-      const outlet = yield* body(endless)(scope)
+      const outlet = yield* openIn(body(endless), scope)
       const waiting = yield* Effect.forkChild(outlet.pull)
       yield* turn
       yield* Fiber.interrupt(waiting)

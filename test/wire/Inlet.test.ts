@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -21,10 +22,10 @@ const isDone = <A, E>(pull: Pull.Pull<A, E>) =>
 describe("an inlet", () => {
   it.effect("gives what was held, then its end; what comes after the end is not taken", () =>
     Effect.gen(function* () {
-      const inlet = new Inlet.Inlet<number, never>(() => {})
+      const inlet = new Inlet.Inlet<number, never>()
       inlet.push([1, 2])
       inlet.push([3])
-      inlet.close()
+      inlet.end(Cause.done())
       inlet.push([4])
       inlet.end(Effect.die("too late"))
       expect(yield* inlet.pull).toEqual([1, 2, 3])
@@ -36,7 +37,8 @@ describe("an inlet", () => {
   it.effect("asks its source only when a pull waits, and is woken in the source's own turn", () =>
     Effect.gen(function* () {
       let asked = 0
-      const inlet = new Inlet.Inlet<number, never>(() => asked++)
+      const inlet = new Inlet.Inlet<number, never>()
+      inlet.more = () => void asked++
       inlet.push([1])
       yield* inlet.pull
       expect(asked).toBe(0)
@@ -48,6 +50,12 @@ describe("an inlet", () => {
   )
 })
 
+const opened = <A, E>(stream: Stream.Stream<A, E>, scope: Scope.Scope) =>
+  Effect.suspend(() => {
+    const inlet = new Inlet.Inlet<A, E>()
+    return Effect.map(Inlet.fromStream(stream, scope, inlet), (more) => Object.assign(inlet, { more }))
+  })
+
 describe("an inlet of a stream", () => {
   it.effect("pulls once at a time: a pull that was interrupted loses nothing", () =>
     Effect.gen(function* () {
@@ -58,7 +66,7 @@ describe("an inlet of a stream", () => {
           Effect.as(Effect.sleep("1 second"), "a")
         )
       )
-      const inlet = yield* Inlet.fromStream(slow, yield* Effect.scope)
+      const inlet = yield* opened(slow, yield* Effect.scope)
       const first = yield* Effect.forkChild(inlet.pull, { startImmediately: true })
       yield* Fiber.interrupt(first)
       const second = yield* Effect.forkChild(inlet.pull, { startImmediately: true })
@@ -73,7 +81,7 @@ describe("an inlet of a stream", () => {
       let interrupted = 0
       const scope = yield* Scope.make()
       const never = Stream.fromEffect(Effect.onInterrupt(Effect.never, () => Effect.sync(() => void interrupted++)))
-      const inlet = yield* Inlet.fromStream(never, scope)
+      const inlet = yield* opened(never, scope)
       yield* Effect.forkChild(inlet.pull, { startImmediately: true })
       yield* Scope.close(scope, Exit.void)
       expect(interrupted).toBe(1)
@@ -83,13 +91,13 @@ describe("an inlet of a stream", () => {
 
 describe("a watchdog", () => {
   const watched = Effect.fnUntraced(function* (limits: Partial<Limits.Limits>, startedAt?: number) {
-    const inlet = new Inlet.Inlet<LlmEvent, never>(() => {})
+    const inlet = new Inlet.Inlet<LlmEvent, never>()
     const watchdog = yield* Watchdog.make(yield* Effect.scope, { ...Limits.none, ...limits }, startedAt)
     inlet.watchdog = watchdog
     const expired: Array<string> = []
     watchdog.onExpired = (which) => {
       expired.push(which)
-      inlet.close()
+      inlet.end(Cause.done())
     }
     const pull = Effect.tap(inlet.pull, (events) => Effect.sync(() => watchdog.heard(events)))
     /** Pulls, waits for so many seconds, and gives this. */

@@ -28,7 +28,8 @@ export const enforced = (
       Effect.gen(function* () {
         const told = new Told(request)
         const inForce = yield* Effect.mapError(limits, (reason) => told.error(reason))
-        const inlet = yield* Inlet.fromStream(events, scope)
+        const inlet = new Inlet.Inlet<LlmEvent, LlmError>()
+        inlet.more = yield* Inlet.fromStream(events, scope, inlet)
         const watchdog = yield* Watchdog.make(scope, inForce, undefined)
         inlet.watchdog = watchdog
         watchdog.onExpired = (which) => {
