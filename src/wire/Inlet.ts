@@ -113,14 +113,24 @@ export const fromStream = Effect.fnUntraced(function* <A, E>(
     scope,
     Effect.suspend(() => (running === undefined ? Effect.void : interrupt(running)))
   )
+  let isWanted = false
+  let isTurning = false
+  const onExit = (exit: Exit.Exit<NonEmptyReadonlyArray<A>, E | Cause.Done>): void => {
+    running = undefined
+    if (Exit.isFailure(exit)) receiver.end(Effect.failCause(exit.cause))
+    else if (receiver.push(exit.value)) more()
+  }
   const more: More = () => {
-    if (running !== undefined) return
-    running = run(pull)
-    running.addObserver((exit) => {
-      running = undefined
-      if (Exit.isFailure(exit)) receiver.end(Effect.failCause(exit.cause))
-      else if (receiver.push(exit.value)) more()
-    })
+    isWanted = true
+    // One who asks from within a pull that had its value at once is served by the loop, not by the stack.
+    if (running !== undefined || isTurning) return
+    isTurning = true
+    while (isWanted && running === undefined) {
+      isWanted = false
+      running = run(pull)
+      running.addObserver(onExit)
+    }
+    isTurning = false
   }
   return more
 })

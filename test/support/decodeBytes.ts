@@ -96,7 +96,7 @@ const chunkByChunk = (chunks: Iterable<Uint8Array>): Body.Body<never> => {
     Effect.sync(() => {
       const rest = chunks[Symbol.iterator]()
       return () => {
-        for (let wanted = true; wanted; ) {
+        for (let wanted = true; wanted;) {
           const next = rest.next()
           if (next.done) return receiver.end(Cause.done())
           wanted = receiver.push([next.value])

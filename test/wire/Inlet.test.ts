@@ -76,6 +76,30 @@ describe("an inlet of a stream", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.effect("a hundred thousand pieces that are there at once, and tell nothing, are no deep stack", () =>
+    Effect.gen(function* () {
+      let pieces = 0
+      let ended = false
+      const receiver: Inlet.Receiver<number, never> = {
+        push: () => {
+          pieces++
+          return true
+        },
+        end: () => {
+          ended = true
+        }
+      }
+      const stream = Stream.fromIterable(
+        Array.from({ length: 100_000 }, (_, i) => i),
+        { chunkSize: 1 }
+      )
+      const more = yield* Inlet.fromStream(stream, yield* Effect.scope, receiver)
+      more()
+      while (!ended) yield* Effect.yieldNow
+      expect(pieces).toBe(100_000)
+    }).pipe(Effect.scoped)
+  )
+
   it.effect("a pull that is under way ends with the scope", () =>
     Effect.gen(function* () {
       let interrupted = 0
