@@ -25,7 +25,7 @@
  * chunk that has something of the answer), `gen_ai.client.token.usage` (by `gen_ai.token.type`; exact counts
  * alone), `gen_ai.invoke_agent.duration` and `gen_ai.execute_tool.duration` (s). Ours:
  * `rill.client.operation.time_per_output_token` (s, the mean of each answer that came to its end),
- * `rill.active_streams`, `rill.retries` and `rill.switches` (where {@link attach} is over the policy), and
+ * `rill.active_streams`, `rill.retries` and `rill.switches` (of retries, fallbacks and hedges), and
  * `rill.cost`.
  *
  * @since 0.1.0
@@ -170,8 +170,7 @@ export interface Options extends Costs {
  *
  * For a model of one's own, that has none. Over a policy, such as a retry, for one span of the whole: its
  * attempts are inside of it, and `AttemptFailed`, `Restarted` and `Switched` are its events. What is used is
- * told once, by the innermost spans: the one of the whole then has neither usage nor metrics of its own, but
- * for `rill.retries` and `rill.switches`.
+ * told once, by the innermost spans: the one of the whole then has neither usage nor metrics of its own.
  *
  * @category policies
  * @since 0.1.0

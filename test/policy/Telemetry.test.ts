@@ -9,12 +9,15 @@ import * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as References from "effect/References"
+import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import * as Llm from "effect-rill/Llm"
 import { LlmError, Overloaded, RateLimited } from "effect-rill/LlmError"
 import type { LlmEvent } from "effect-rill/LlmEvent"
 import type { LlmRequest } from "effect-rill/LlmRequest"
+import * as Fallback from "effect-rill/policy/Fallback"
+import * as Retry from "effect-rill/policy/Retry"
 import * as Telemetry from "effect-rill/policy/Telemetry"
 import * as Anthropic from "effect-rill/provider/Anthropic"
 import * as AzureOpenAi from "effect-rill/provider/AzureOpenAi"
@@ -761,6 +764,21 @@ describe("over a policy", () => {
       expect(observed.points("rill.switches").map(({ count }) => count)).toEqual([1])
       expect(observed.span("chat outermost").events).toHaveLength(3)
       expect(observed.points("rill.active_streams").every(({ count }) => count === 0)).toBe(true)
+    })
+  )
+
+  it.effect("counts retries and switches also where no span is over the policy", () =>
+    Effect.gen(function* () {
+      const busy = service(Stream.fail(llmError(new Overloaded({ message: "busy" }), { phase: "headers" })))
+      const retried = Retry.attach(busy, { schedule: Schedule.recurs(2) })
+      const count = Effect.fnUntraced(function* (isEnabled: boolean) {
+        const observed = observing()
+        const run = Stream.runDrain(Fallback.make([retried, good]).events({ prompt: "Hi" }))
+        yield* within(observed, Effect.provideService(run, Telemetry.Enabled, isEnabled))
+        return ["rill.retries", "rill.switches"].map((name) => observed.points(name).map(({ count }) => count))
+      })
+      expect(yield* count(true)).toEqual([[2], [1]])
+      expect(yield* count(false)).toEqual([[], []])
     })
   )
 

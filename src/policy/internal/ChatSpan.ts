@@ -19,6 +19,7 @@ import * as LlmResponse from "../../LlmResponse.ts"
 import type { LlmUsage } from "../../LlmUsage.ts"
 import * as Cost from "../Cost.ts"
 import type { Costs, Options } from "../Telemetry.ts"
+import { countPolicy } from "./countPolicy.ts"
 import * as genAi from "./genAi.ts"
 import * as genAiContent from "./genAiContent.ts"
 import * as instruments from "./instruments.ts"
@@ -73,9 +74,6 @@ class Within implements spans.Enclosing {
     this.heard?.(inner)
   }
 }
-
-/** Policy events that a span has counted: they pass by those around it as well. */
-const counted = new WeakSet<LlmEvent>()
 
 export class ChatSpan implements Watch<LlmEvent, LlmError> {
   readonly span: spans.Begun["span"]
@@ -174,19 +172,7 @@ export class ChatSpan implements Watch<LlmEvent, LlmError> {
       "error.type": error.reason._tag,
       "rill.error.message": error.message
     })
-    if (counted.has(event)) return
-    counted.add(event)
-    instruments.update(
-      event._tag === "Switched" ? instruments.switches : instruments.retries,
-      1,
-      {
-        "gen_ai.operation.name": "chat",
-        "gen_ai.provider.name": genAi.providerName(error.provider),
-        "gen_ai.request.model": error.model,
-        "error.type": error.reason._tag
-      },
-      this.begun.context
-    )
+    countPolicy(event, this.begun.context)
   }
 
   /** A model is asked inside: what is said of it there is not said here. */

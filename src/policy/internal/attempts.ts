@@ -20,6 +20,7 @@ import type { LlmRequest } from "../../LlmRequest.ts"
 import * as LlmUsage from "../../LlmUsage.ts"
 import * as Deadlines from "../Deadlines.ts"
 import { amend } from "./amending.ts"
+import { announce } from "./announcing.ts"
 import * as goingOn from "./goingOn.ts"
 import { type Events, Held } from "./Held.ts"
 import { isRefused } from "./refusing.ts"
@@ -155,7 +156,8 @@ class Attempts {
           return left > 0 ? Effect.andThen(Effect.sleep(left), Effect.suspend(then)) : then()
         })
         return next.tell(isVoid)
-      })
+      }),
+      Effect.flatMap(announce)
     )
   }
 

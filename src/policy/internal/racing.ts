@@ -19,6 +19,7 @@ import { DeadlineExceeded, LlmError } from "../../LlmError.ts"
 import { isToken, type LlmEvent } from "../../LlmEvent.ts"
 import type { LlmRequest } from "../../LlmRequest.ts"
 import * as LlmUsage from "../../LlmUsage.ts"
+import { announce } from "./announcing.ts"
 import { amend } from "./amending.ts"
 import { Meter } from "./Meter.ts"
 
@@ -109,12 +110,14 @@ class Race {
 
   private win(winner: Runner): Effect.Effect<Won> {
     const losers = this.runners.filter((runner) => runner !== winner)
-    return Effect.as(
-      // Their ends do not wait for each other, but the winner does for all: nothing is left running.
-      Effect.forEach(losers, (loser) => loser.close(), { concurrency: "unbounded", discard: true }),
-      winner.won(
-        this.announcements(winner),
-        losers.flatMap((loser) => loser.usage())
+    // Their ends do not wait for each other, but the winner does for all: nothing is left running.
+    return Effect.forEach(losers, (loser) => loser.close(), { concurrency: "unbounded", discard: true }).pipe(
+      Effect.andThen(Effect.suspend(() => announce(this.announcements(winner)))),
+      Effect.map((told) =>
+        winner.won(
+          told,
+          losers.flatMap((loser) => loser.usage())
+        )
       )
     )
   }
