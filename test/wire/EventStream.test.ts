@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -8,6 +9,7 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import type { LlmEvent } from "effect-rill/LlmEvent"
 import * as OpenAiChat from "effect-rill/protocol/OpenAiChat"
+import * as EventStream from "effect-rill/wire/EventStream"
 import { bytes, decodeBytes } from "../support/decodeBytes.ts"
 
 const delta = (content: string): string =>
@@ -29,6 +31,18 @@ describe("the end", () => {
   it.effect("[DONE] completes at once, though the peer keeps the body open and no clock moves", () =>
     Effect.gen(function* () {
       const { error, events } = yield* decode(heldOpen(delta("Hi"), finish, usage, done))
+      expect(error).toBeUndefined()
+      expect(tags(events)).toEqual(["Started", "TextDelta", "Finished"])
+    })
+  )
+
+  it.live("what ends the body after [DONE] is read, so that its connection can serve the next request", () =>
+    Effect.gen(function* () {
+      const pieces = [bytes(delta("Hi") + finish + done), bytes(": bye\n\n"), bytes("\n")]
+      // It would wait for ten minutes if the rest was not asked for.
+      const { error, events } = yield* decodeBytes(OpenAiChat.protocol, pieces).pipe(
+        Effect.provideService(EventStream.Settling, Duration.minutes(10))
+      )
       expect(error).toBeUndefined()
       expect(tags(events)).toEqual(["Started", "TextDelta", "Finished"])
     })
