@@ -20,17 +20,14 @@ import { Llm } from "../Llm.ts"
 import type { LlmError } from "../LlmError.ts"
 import * as LlmUsage from "../LlmUsage.ts"
 import * as AgentView from "./AgentView.ts"
+import * as Asking from "./Asking.ts"
 import * as Calculator from "./Calculator.ts"
-import { type BrokenPipe, Failed, UsageError } from "./Failure.ts"
+import { type BrokenPipe, Failed } from "./Failure.ts"
 import * as FileReader from "./FileReader.ts"
 import * as Json from "./Json.ts"
-import * as Model from "./Model.ts"
-import * as Output from "./Output.ts"
 import type { Options as Shared } from "./Options.ts"
 import * as Policies from "./Policies.ts"
-import * as Report from "./Report.ts"
 import * as Screen from "./Screen.ts"
-import * as StandardInput from "./StandardInput.ts"
 
 /**
  * What was asked for on the command line.
@@ -56,19 +53,7 @@ export interface Options extends Shared {
 export const run = Effect.fnUntraced(
   function* (screen: Screen.Screen, options: Options) {
     const stream = yield* agentOf(options)
-    const models = yield* Model.chooseAll(options.model, options.fallbacks, options.api)
-    const more = yield* StandardInput.read({ screen, optional: options.task !== "" })
-    const task = [options.task, more].filter((part) => part !== "").join("\n\n")
-    if (task === "") {
-      return yield* new UsageError({
-        message:
-          'nothing to do. Usage: rill agent [flags] "What is 25 * 4?". More: rill agent --help. To send the word as a prompt: rill -- agent'
-      })
-    }
-    const output = options.output === undefined ? yield* Output.standard(screen) : yield* Output.file(options.output)
-    const [{ name, note }] = models
-    if (note !== undefined) yield* Screen.say(screen, "note", note)
-    const shown = screen.stdoutIsTerminal && options.output === undefined
+    const { models, name, output, prompt, shown } = yield* Asking.begin(screen, options, options.task, nothing)
     const view = AgentView.make({ screen, live: shown, label: name })
     const context = yield* Effect.context<Scope.Scope | Stdio.Stdio>()
     const llm = Policies.make(models, {
@@ -77,8 +62,8 @@ export const run = Effect.fnUntraced(
       keepsThoughts: true,
       tell: (note) => Effect.provideContext(options.json ? Screen.note(screen, note) : view.note(note), context)
     })
-    const tally = makeTally(task.length + (options.request.system ?? "").length)
-    const events = stream(task).pipe(
+    const tally = makeTally(prompt.length + (options.request.system ?? "").length)
+    const events = stream(prompt).pipe(
       Stream.provideService(Llm, llm),
       Stream.mapArray((events) => {
         for (const event of events) tally.see(event)
@@ -89,25 +74,15 @@ export const run = Effect.fnUntraced(
     const pieces = options.json ? lines(events, shown) : view.show(events)
     yield* output(pieces).pipe(
       Effect.mapError((error) => (error._tag === "AgentError" ? inFlags(error) : error)),
-      Effect.andThen(
-        Effect.suspend(() =>
-          tally.isCut() && !options.json
-            ? Screen.say(
-                screen,
-                "note",
-                "the answer stops where its tokens ran out (--max-tokens, or the model's limit)."
-              )
-            : Effect.void
-        )
-      ),
-      Effect.ensuring(
-        Effect.suspend(() => (options.usage ? Screen.say(screen, "note", Report.usage(tally.usage())) : Effect.void))
-      )
+      Asking.end(screen, options, tally)
     )
   },
   Effect.scoped,
   Effect.provide(FetchHttpClient.layer)
 )
+
+const nothing =
+  'nothing to do. Usage: rill agent [flags] "What is 25 * 4?". More: rill agent --help. To send the word as a prompt: rill -- agent'
 
 const calculator = Tool.make("calculator", {
   description: `Computes an arithmetic expression: + - * / % (remainder) ^ and parentheses. Also ${Calculator.names}.`,

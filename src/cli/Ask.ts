@@ -10,18 +10,13 @@ import type * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import * as Llm from "../Llm.ts"
 import type { LlmError } from "../LlmError.ts"
-import type { LlmEvent } from "../LlmEvent.ts"
-import * as LlmUsage from "../LlmUsage.ts"
+import { Meter } from "../policy/internal/Meter.ts"
 import * as AnswerView from "./AnswerView.ts"
-import { type BrokenPipe, type Failed, UsageError } from "./Failure.ts"
+import * as Asking from "./Asking.ts"
 import * as Json from "./Json.ts"
-import * as Model from "./Model.ts"
-import * as Output from "./Output.ts"
 import type { Options as Shared } from "./Options.ts"
 import * as Policies from "./Policies.ts"
-import * as Report from "./Report.ts"
-import * as Screen from "./Screen.ts"
-import * as StandardInput from "./StandardInput.ts"
+import type * as Screen from "./Screen.ts"
 
 /**
  * What was asked for on the command line.
@@ -42,19 +37,7 @@ export interface Options extends Shared {
  */
 export const run = Effect.fnUntraced(
   function* (screen: Screen.Screen, options: Options) {
-    const models = yield* Model.chooseAll(options.model, options.fallbacks, options.api)
-    const more = yield* StandardInput.read({ screen, optional: options.prompt !== "" })
-    const prompt = [options.prompt, more].filter((part) => part !== "").join("\n\n")
-    if (prompt === "") {
-      return yield* new UsageError({
-        message:
-          'nothing to ask. Usage: rill [flags] "Tell me a story", or: cat notes.md | rill "Summarise". More: rill --help'
-      })
-    }
-    const output = options.output === undefined ? yield* Output.standard(screen) : yield* Output.file(options.output)
-    const [{ name, note }] = models
-    if (note !== undefined) yield* Screen.say(screen, "note", note)
-    const shown = screen.stdoutIsTerminal && options.output === undefined
+    const { models, name, output, prompt, shown } = yield* Asking.begin(screen, options, options.prompt, nothing)
     const view = yield* AnswerView.start(screen, { label: name, shared: shown && screen.stderrIsTerminal })
     const context = yield* Effect.context<Scope.Scope | Stdio.Stdio>()
     const llm = Policies.make(models, {
@@ -64,56 +47,28 @@ export const run = Effect.fnUntraced(
       keepsThoughts: false,
       tell: (note) => Effect.provideContext(view.note(note), context)
     })
-    const tally = makeTally(prompt.length + (options.request.system ?? "").length)
-    const events = Stream.mapArray(llm.events({ ...options.request, prompt }), (events) => {
+    const request = { ...options.request, prompt }
+    const meter = new Meter(request)
+    let failure: LlmError | undefined
+    const events = Stream.mapArray(llm.events(request), (events) => {
       for (const event of events) {
-        tally.see(event)
+        meter.see(event)
         if (event._tag === "ReasoningDelta") view.thinking()
       }
       return events
     })
     const pieces = options.json ? Json.lines(events, screen.stdoutIsTerminal) : Llm.text(events)
     yield* output(view.show(pieces)).pipe(
-      Effect.andThen(
-        Effect.suspend(() =>
-          tally.isCut() && !options.json
-            ? Screen.say(
-                screen,
-                "note",
-                "the answer stops where its tokens ran out (--max-tokens, or the model's limit)."
-              )
-            : Effect.void
-        )
-      ),
-      Effect.tapError((error) => Effect.sync(() => tally.fail(error))),
-      Effect.ensuring(
-        Effect.suspend(() => (options.usage ? Screen.say(screen, "note", Report.usage(tally.usage())) : Effect.void))
-      )
+      Effect.tapError((error) => Effect.sync(() => void (failure = error._tag === "LlmError" ? error : undefined))),
+      Asking.end(screen, options, {
+        isCut: () => meter.finished?.reason === "length",
+        usage: () => meter.total(failure) ?? meter.estimate()
+      })
     )
   },
   Effect.scoped,
   Effect.provide(FetchHttpClient.layer)
 )
 
-/** Keeps count of what a turn uses, so that it is known however the turn ends. */
-const makeTally = (inputCharacters: number) => {
-  let output = 0
-  let reasoning = 0
-  let told: LlmUsage.LlmUsage | undefined
-  let finish: string | undefined
-  return {
-    isCut: (): boolean => finish === "length",
-    see: (event: LlmEvent): void => {
-      if (event._tag === "TextDelta" || event._tag === "Refusal") output += event.text.length
-      else if (event._tag === "ReasoningDelta") reasoning += event.text.length
-      else if (event._tag === "Finished") {
-        told = event.usage
-        finish = event.reason
-      }
-    },
-    fail: (error: LlmError | Failed | BrokenPipe): void => {
-      if (error._tag === "LlmError") told = error.usage ?? told
-    },
-    usage: (): LlmUsage.LlmUsage => told ?? LlmUsage.estimate({ input: inputCharacters, output, reasoning })
-  }
-}
+const nothing =
+  'nothing to ask. Usage: rill [flags] "Tell me a story", or: cat notes.md | rill "Summarise". More: rill --help'

@@ -107,6 +107,18 @@ describe.concurrent("a model that fails", patient, () => {
     expect(code).toBe(130)
     expect(stderr).toMatch(/^rill: retrying in 25 s \(2 of 3\): [^\n]*\n$/)
   })
+
+  it("has used what it used, also for one who leaves the attempt after it", async () => {
+    await using server = await failing(Server.cut(""), Server.hold("Hi there"))
+    const process = child(["--usage", "x".repeat(40)], { env: server.env })
+    const result = finished(process)
+    await new Promise<void>((resolve) => process.stdout!.once("data", () => resolve()))
+    process.kill("SIGINT")
+    const { code, stderr, stdout } = await result
+    expect([code, stdout.trim()]).toEqual([130, "Hi there"])
+    expect(stderr).toContain("retrying")
+    expect(stderr).toMatch(/usage: 20 input \+ 2 output tokens/)
+  })
 })
 
 describe.concurrent("an answer that is cut off", patient, () => {
