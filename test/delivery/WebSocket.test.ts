@@ -310,6 +310,7 @@ describe("stop", () => {
       Stream.concat(Stream.make(Scripted.token(textOf(prompt))), Stream.never).pipe(
         Stream.ensuring(
           Effect.andThen(
+            // On real sockets: long enough for the second stop to come meanwhile.
             Effect.sleep(20),
             Effect.sync(() => void log.push(`closed ${id}`))
           )

@@ -225,6 +225,7 @@ describe("timeout", () => {
     expect([idle.deadline, idle.emitted]).toEqual(["idle", 1])
     const stream = rill.stream("x")[Symbol.asyncIterator]()
     await stream.next()
+    // The reader's own time, of real clocks: longer than the deadline, which does not count it.
     await new Promise((resolve) => setTimeout(resolve, 80))
     expect(await stream.next()).toMatchObject({ done: false })
   })

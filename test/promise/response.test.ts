@@ -296,6 +296,7 @@ describe("toReadableStream", () => {
     await using server = await ChatServer.start(() => endless())
     await using rill = client(server)
     const idle = rill.stream("x").toReadableStream()
+    // A request that was sent would have come by then; one that comes later is not noticed.
     await new Promise((resolve) => setTimeout(resolve, 20))
     expect(server.requests.length).toBe(0)
     await idle.cancel()
@@ -303,6 +304,7 @@ describe("toReadableStream", () => {
     const stream = rill.stream("x").toReadableStream()
     const reader = stream.getReader()
     expect((await reader.read()).value).toBe("x".repeat(1000))
+    expect(server.requests.length).toBe(1)
     // The server is held up by the sockets' buffers, whatever it would like to send.
     let before = -1
     while (told !== before) {
@@ -578,6 +580,7 @@ describe("clients of others, over a server of Node", () => {
         const leaving = new AbortController()
         const response = await fetch(url, { signal: leaving.signal })
         await response.body!.getReader().read()
+        // Until nothing is written any more.
         let before = -1
         while (told !== before) {
           before = told

@@ -34,6 +34,7 @@ const tokens = (count: number, length: number, paced: boolean): Stream.Stream<st
         Stream.mapEffect((n) => {
           pulled++
           const token = `${n} `.padEnd(length, "x")
+          // A process of its own, on its own clock: the clients' turns come between.
           return paced ? Effect.as(Effect.sleep(1), token) : Effect.succeed(token)
         })
       )

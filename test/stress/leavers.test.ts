@@ -44,6 +44,7 @@ const model = (leaving: Leaving, tokens: number): Stream.Stream<string> => {
       ? Stream.forever(Stream.make(token))
       : Stream.range(1, tokens).pipe(
           Stream.rechunk(1),
+          // Of the server's own clock: some tokens leave alone, some together.
           Stream.tap((n) => (n % 3 === 0 ? Effect.sleep(1) : Effect.yieldNow)),
           Stream.map(() => token)
         )

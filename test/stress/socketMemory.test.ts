@@ -47,6 +47,7 @@ it("a client that stops reading 200 MB, of a server with a heap of 64 MB, suspen
   await paused
 
   let state = await ask()
+  // Until nothing is written any more: what the sockets hold is full.
   for (let still = 0; still < 5;) {
     await new Promise((resolve) => setTimeout(resolve, 50))
     const next = await ask()
@@ -61,6 +62,7 @@ it("a client that stops reading 200 MB, of a server with a heap of 64 MB, suspen
   const done = expect.poll(() => last, { timeout: 50_000 }).toMatchObject({ type: "done" })
   const along: Array<number> = []
   for (let told = 0; told < length;) {
+    // A sample of what the other process holds, along the way.
     await new Promise((resolve) => setTimeout(resolve, 100))
     const next = await ask()
     told = next.told

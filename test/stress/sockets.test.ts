@@ -27,7 +27,8 @@ it(`${points} clients that go at any point leave no upstream, fiber or socket`, 
         Stream.rechunk(1 + Math.floor(next() * 5)),
         Stream.mapArrayEffect((array) =>
           isSlow && next() < 0.5
-            ? Effect.as(
+            ? // A model that takes real time, so that sockets are left between its tokens.
+              Effect.as(
                 Effect.promise(() => new Promise((resolve) => setTimeout(resolve, next() * 3))),
                 array
               )
