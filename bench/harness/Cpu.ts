@@ -1,6 +1,8 @@
-/** The CPU time that this process takes for some work, all of its threads included, in microseconds. */
+/**
+ * The CPU time that this process takes for some work, all of its threads included, in microseconds. Garbage is
+ * not collected before: no program does, and V8 forgets the optimized code of all whose objects are gone.
+ */
 export const cpu = async (work: () => Promise<unknown>): Promise<number> => {
-  globalThis.gc?.()
   const before = process.cpuUsage()
   await work()
   const { system, user } = process.cpuUsage(before)

@@ -214,8 +214,20 @@ export const decoder: Decoder<Blocks.State> = {
     Turn.finish(state, out)
     return undefined
   },
-  told: (state) => ({ ...Turn.told(state), usage: usageSoFar(state) })
+  told: (state) => ({ ...Turn.told(state), usage: usageSoFar(state) }),
+  repeats: {
+    textIn: (event) => (isTextDelta(event) ? ["delta", "text"] : undefined),
+    unread: new Set(),
+    tell: Turn.text
+  }
 }
+
+const isTextDelta = (event: unknown): boolean =>
+  isRecord(event) &&
+  event["type"] === "content_block_delta" &&
+  isRecord(event["delta"]) &&
+  event["delta"]["type"] === "text_delta" &&
+  typeof event["delta"]["text"] === "string"
 
 const stepOther = (state: Blocks.State, frame: Frame): Reason | undefined => {
   if (frame.event === "error") return fromReport({ message: state.context.conceal(frame.data) })

@@ -184,8 +184,21 @@ export const decoder: Decoder<Turn.Turn> = {
     Turn.finish(state, out)
     return undefined
   },
-  told: Turn.told
+  told: Turn.told,
+  repeats: {
+    textIn: (line) => (isRecord(line) && isPlain(line) ? ["message", "content"] : undefined),
+    unread: new Set(["created_at"]),
+    tell: Turn.text
+  }
 }
+
+/** Whether a line has a piece of text, and nothing else that is read. */
+const isPlain = ({ done, error, message }: Json): boolean =>
+  done !== true &&
+  (!isPresent(error) || error === "") &&
+  isRecord(message) &&
+  typeof message["content"] === "string" &&
+  Object.keys(message).every((key) => key === "content" || key === "role")
 
 const finishReasons: ReadonlyMap<string | undefined, FinishReason> = new Map([
   ["stop", "stop"],

@@ -132,8 +132,29 @@ export const decoder: Decoder<State> = {
     Turn.finish(state, out)
     return undefined
   },
-  told: Turn.told
+  told: Turn.told,
+  repeats: {
+    textIn: (chunk) => (isRecord(chunk) && isPlain(chunk) ? ["choices", 0, "delta", "content"] : undefined),
+    unread: new Set(["id", "created", "model", "obfuscation", "system_fingerprint"]),
+    tell: Turn.text
+  }
 }
+
+/** Whether a chunk has a piece of text, and nothing else that is read. */
+const isPlain = (chunk: Json): boolean => {
+  const { choices, usage, x_groq } = chunk
+  if (!Array.isArray(choices) || choices.length !== 1 || isRecord(usage) || isRecord(x_groq)) return false
+  if (isPresent(chunk["error"]) || isPresent(chunk["search_results"]) || isPresent(chunk["citations"])) return false
+  const choice: unknown = choices[0]
+  if (!isRecord(choice) || isPresent(choice["error"]) || isRecord(choice["usage"])) return false
+  const { delta, finish_reason, index } = choice
+  if ((index !== undefined && index !== 0) || (finish_reason !== "" && isPresent(finish_reason))) return false
+  if (!isRecord(delta) || typeof delta["content"] !== "string") return false
+  return Object.entries(delta).every(([key, value]) => key === "content" || key === "role" || isNothing(value))
+}
+
+const isNothing = (value: unknown): boolean =>
+  !isPresent(value) || value === "" || (Array.isArray(value) && value.length === 0)
 
 const stepOther = (state: State, frame: Frame): Reason | undefined => {
   if (decoder.isWireEnd(frame)) {

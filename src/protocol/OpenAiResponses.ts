@@ -197,7 +197,18 @@ export const decoder: Decoder<Items.State> = {
     Turn.finish(state, out)
     return undefined
   },
-  told: Turn.told
+  told: Turn.told,
+  repeats: {
+    textIn: (event) =>
+      isRecord(event) && event["type"] === "response.output_text.delta" && typeof event["delta"] === "string"
+        ? ["delta"]
+        : undefined,
+    unread: new Set(["sequence_number", "obfuscation"]),
+    tell: (state, out, piece) => {
+      const { item, part } = state.writing!
+      Items.tell(state, item, "text", part, piece, out)
+    }
+  }
 }
 
 const stepOther = (state: Items.State, frame: Frame): Reason | undefined => {
@@ -244,6 +255,7 @@ const stepWriting = (state: Items.State, event: Json, writing: Writing, out: Arr
   const item = Items.findItem(state, event, kind === "text" || kind === "refusal" ? "message" : "reasoning")
   const index = event[writing.part]
   const part = typeof index === "number" ? index : 0
+  state.writing = { item, part }
   if (!whole || item.told[kind].part !== part) Items.tell(state, item, kind, part, piece, out)
 }
 

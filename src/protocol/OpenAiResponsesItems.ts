@@ -23,6 +23,8 @@ export interface State extends Turn.Turn {
   readonly byId: Map<string, Item>
   /** The item of reasoning that is being told. */
   thinking: Item | undefined
+  /** Where the last piece of writing was told. */
+  writing: { readonly item: Item; readonly part: number } | undefined
 }
 
 /**
@@ -62,7 +64,8 @@ export const make = (context: TurnContext): State => ({
   items: [],
   byIndex: new Map(),
   byId: new Map(),
-  thinking: undefined
+  thinking: undefined,
+  writing: undefined
 })
 
 /**

@@ -144,6 +144,7 @@ const open = Effect.fnUntraced(function* <S extends Progress>(
   const decoding: EventStream.Options<S, Body.BodyError> = {
     ...tell,
     body: answer.body,
+    release: answer.release,
     framing: protocol.framing,
     declared:
       protocol.framing === "sse" ? answer.contentType.includes("event-stream") : answer.contentType.includes("ndjson"),

@@ -3,7 +3,6 @@
  *
  * @since 0.1.0
  */
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
@@ -77,7 +76,7 @@ const fromWeb =
       let isReading = false
       const onRead = ({ value }: { readonly value?: Uint8Array | undefined }): void => {
         isReading = false
-        if (value === undefined) receiver.end(Cause.done())
+        if (value === undefined) receiver.end(Inlet.done)
         else if (receiver.push([value])) more()
       }
       const more = (): void => {
@@ -121,7 +120,7 @@ const maxAhead = 64 * 1024
 const fromReadable =
   (readable: Readable): Body<BrokenOff> =>
   (scope, receiver) => {
-    const onEnd = (): void => receiver.end(Cause.done())
+    const onEnd = (): void => receiver.end(Inlet.done)
     const onError = (cause: unknown): void => receiver.end(brokenOff(cause))
     const onClose = (): void => receiver.end(brokenOff(readable.errored))
     return Effect.suspend(() => {

@@ -60,7 +60,35 @@ export interface Decoder<in out S extends Progress> {
   /** Called once, at a good end: adds the complete tool calls and `Finished`. */
   readonly end: (state: S, out: Array<LlmEvent>) => Reason | undefined
   readonly told: (state: S) => Told
+  /** Which frames are read without being parsed, once one of them was. */
+  readonly repeats?: Repeats<S>
 }
+
+/**
+ * Frames that tell a piece of text and nothing else, as nearly all do.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Repeats<in S> {
+  /**
+   * Where the piece of text is in a value that `step` has just taken: if a next one that differs in this
+   * piece alone, and in what is `unread`, would tell its piece, and nothing else of it would matter.
+   */
+  readonly textIn: (value: unknown) => Path | undefined
+  /** Fields of the value itself, of which `step` does not read what scalar they hold. */
+  readonly unread: ReadonlySet<string>
+  /** Tells a next piece: what `step` would have done. */
+  readonly tell: (state: S, out: Array<LlmEvent>, text: string) => void
+}
+
+/**
+ * A place in a value.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Path = ReadonlyArray<string | number>
 
 /**
  * What a decoder has told, and been told, so far.

@@ -21,8 +21,8 @@ import type { LlmError, Reason } from "../LlmError.ts"
 import { Truncated } from "../LlmError.ts"
 import type { LlmEvent } from "../LlmEvent.ts"
 import type { Body } from "./Body.ts"
-import type { Decoder, Frame, Progress, TurnContext } from "./Decoder.ts"
-import type { More, Receiver } from "./Inlet.ts"
+import type { Decoder, Frame, Progress, Repeats, TurnContext } from "./Decoder.ts"
+import { done, type More, type Receiver } from "./Inlet.ts"
 import * as Limits from "./Limits.ts"
 import { Reader } from "./Reader.ts"
 import * as Watchdog from "./Watchdog.ts"
@@ -79,6 +79,8 @@ export interface Options<in out S extends Progress, E> {
   readonly limits?: Limits.Limits | undefined
   /** When the request was sent, by `Watchdog.nowOf`: the time to the first token begins then. */
   readonly startedAt?: number | undefined
+  /** Told that the body has come to its end: of the connection nothing is left to close. */
+  readonly release?: (() => void) | undefined
   /** Sees events before they are given out. */
   readonly look?: ((events: Events) => void) | undefined
   /** Run at the end, or the failure, before it is given out. */
@@ -125,6 +127,7 @@ class Decoding<S extends Progress, E> implements Receiver<Uint8Array, E> {
   private readonly watchdog: Watchdog.Watchdog
   private readonly settling: number
   private readonly state: S
+  private readonly repeats: Repeats<S> | undefined
   private readonly reader: Reader
   /** What has come that no pull has asked for. */
   private chunks: Array<Uint8Array> = []
@@ -141,6 +144,7 @@ class Decoding<S extends Progress, E> implements Receiver<Uint8Array, E> {
     this.watchdog = watchdog
     this.settling = settling
     this.state = options.decoder.initial(options.turn)
+    this.repeats = options.decoder.repeats
     this.reader = new Reader(options.framing, options.maxEventLength ?? maxEventLength)
     watchdog.onExpired = (which) => {
       const out: Array<LlmEvent> = []
@@ -167,6 +171,7 @@ class Decoding<S extends Progress, E> implements Receiver<Uint8Array, E> {
   }
 
   end(ending: Effect.Effect<never, E | Cause.Done>): void {
+    if (ending === done) this.options.release?.()
     this.ending ??= ending
     this.settled?.()
     if (this.waiter !== undefined) this.wake(this.endOfBody(this.ending))
@@ -209,9 +214,7 @@ class Decoding<S extends Progress, E> implements Receiver<Uint8Array, E> {
     const out: Array<LlmEvent> = []
     for (let i = 0; i < chunks.length && this.over === undefined; i++) {
       reader.feed(chunks[i]!)
-      for (let frame = reader.next(); frame !== undefined && this.over === undefined; frame = reader.next()) {
-        this.take(frame, out)
-      }
+      this.read(out)
       const problem = this.over === undefined ? reader.problem() : undefined
       if (problem !== undefined) this.fail(problem)
       if (reader.isKnownPage) this.fail(this.options.notAStream(reader.beginning))
@@ -220,6 +223,22 @@ class Decoding<S extends Progress, E> implements Receiver<Uint8Array, E> {
     if (this.over !== undefined) return this.step(out)
     if (state.end === "semantic") watchdog.allow(Duration.toMillis(grace))
     return Arr.isArrayNonEmpty(out) ? this.give(out) : undefined
+  }
+
+  /** Takes the frames of a chunk: most of them tell a piece of text, as the one before. */
+  private read(out: Array<LlmEvent>): void {
+    const { reader, repeats, state } = this
+    while (this.over === undefined) {
+      const text = reader.repeated()
+      if (text !== undefined) {
+        repeats!.tell(state, out, text)
+        continue
+      }
+      const frame = reader.next()
+      if (frame === undefined) return
+      this.take(frame, out)
+      if (repeats !== undefined) reader.expect(repeats.textIn(frame.value), repeats.unread)
+    }
   }
 
   private take(frame: Frame, out: Array<LlmEvent>): void {

@@ -5,6 +5,7 @@
  */
 import type { Frame } from "./Decoder.ts"
 import { concat, Lines } from "./Lines.ts"
+import type { Template } from "./Template.ts"
 
 /**
  * Finds frames in bytes that come in chunks. `next` fills the frame's `event` and `data`.
@@ -16,6 +17,10 @@ export interface Framing {
   readonly feed: (chunk: Uint8Array) => void
   /** The next whole frame of the chunk that was fed, if there is one. */
   readonly next: (frame: Frame) => boolean
+  /** Skips the next frame, if it matches the template and is not longer than that. */
+  readonly skip: (template: Template, maxLength: number) => boolean
+  /** The text that the last frame was read from, where it came in one piece. */
+  readonly text: () => string | undefined
   /** At the end of input: the last frame, where its end was cut off. */
   readonly last: (frame: Frame) => boolean
   /** Bytes held back for an unfinished frame. */
@@ -34,6 +39,11 @@ export const sse = (): Framing => {
   const lines = new Lines(true)
   let event = ""
   let data: string | undefined
+  /** Whether no line of the next frame has been read. */
+  let fresh = true
+  /** Where the frame begins in the text at hand; -1 where that has no more of its beginning. */
+  let start = -1
+  let last = -1
 
   /** Takes a line; true where it ends an event that has data. */
   const take = (line: string): boolean => {
@@ -57,17 +67,26 @@ export const sse = (): Framing => {
     frame.data = data!
     event = ""
     data = undefined
+    last = start
+    fresh = true
     return true
   }
 
   return {
-    feed: (chunk) => lines.feed(chunk),
+    feed: (chunk) => {
+      lines.feed(chunk)
+      start = last = -1
+    },
     next: (frame) => {
+      if (fresh) start = lines.position
       for (let line = lines.next(); line !== undefined; line = lines.next()) {
+        fresh = false
         if (take(line)) return dispatch(frame)
       }
       return false
     },
+    skip: (template, maxLength) => fresh && lines.skip(template, maxLength),
+    text: () => (last === -1 ? undefined : lines.since(last)),
     last: (frame) => {
       const line = lines.rest()
       if (line !== undefined) take(line)
@@ -96,14 +115,18 @@ const fieldValue = (line: string, nameLength: number): string =>
  */
 export const ndjson = (): Framing => {
   const lines = new Lines(false)
+  let start = 0
   return {
     feed: (chunk) => lines.feed(chunk),
     next: (frame) => {
+      start = lines.position
       for (let line = lines.next(); line !== undefined; line = lines.next()) {
         if (takeLine(frame, line)) return true
       }
       return false
     },
+    skip: (template, maxLength) => lines.skip(template, maxLength),
+    text: () => lines.since(start),
     last: (frame) => takeLine(frame, lines.rest()),
     held: () => lines.pendingLength
   }
@@ -132,6 +155,8 @@ export const document = (): Framing => {
       length += chunk.length
     },
     next: () => false,
+    skip: () => false,
+    text: () => undefined,
     last: (frame) => {
       frame.event = ""
       frame.data = new TextDecoder().decode(concat(chunks, length))

@@ -8,8 +8,10 @@
  * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Function from "effect/Function"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Headers from "effect/http/Headers"
@@ -17,10 +19,9 @@ import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
-import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type DeadlineExceeded, Disconnected, InvalidRequest, Unreachable } from "../LlmError.ts"
 import * as Body from "./Body.ts"
@@ -51,6 +52,8 @@ export interface Answer {
   readonly contentType: string
   readonly requestId: string | undefined
   readonly body: Body.Body<Body.BodyError>
+  /** To be told that the body has come to its end: the connection is not closed then, but used again. */
+  readonly release: () => void
   /** The answer as a bad one, for a body that is not what was asked for. */
   readonly toFailure: (body: string) => HttpFailure
 }
@@ -95,7 +98,7 @@ export const send = Effect.fnUntraced(function* (
   startedAt: number
 ): Effect.fn.Return<Answer, HttpFailure | Unreachable | InvalidRequest | DeadlineExceeded, Scope.Scope> {
   const prepared = yield* Effect.fromResult(check(request))
-  const response = yield* within(
+  const { release, response } = yield* within(
     exchange(HttpClient.withScope(client), request.url, prepared, 0),
     limits,
     startedAt,
@@ -116,7 +119,7 @@ export const send = Effect.fnUntraced(function* (
     return yield* Effect.fail(toFailure(yield* readErrorBody(response)))
   }
   const contentType = response.headers["content-type"] ?? ""
-  return { contentType, requestId, body: Body.fromResponse(response), toFailure }
+  return { contentType, requestId, body: Body.fromResponse(response), release, toFailure }
 })
 
 /**
@@ -147,18 +150,20 @@ export const within = <A, E, R>(
 
 const maxRedirects = 5
 
+type ScopedClient = HttpClient.HttpClient.With<HttpClientError.HttpClientError, Scope.Scope>
+
 const exchange = Effect.fnUntraced(function* (
-  client: HttpClient.HttpClient.With<HttpClientError.HttpClientError, Scope.Scope>,
+  client: ScopedClient,
   url: string,
   prepared: HttpClientRequest.HttpClientRequest,
   redirects: number
-): Effect.fn.Return<HttpClientResponse.HttpClientResponse, Unreachable | InvalidRequest, Scope.Scope> {
-  const response = yield* withPrivacy(client.execute(HttpClientRequest.setUrl(prepared, url))).pipe(
-    Effect.mapError((error) => unreachable(url, error))
-  )
+): Effect.fn.Return<Held, Unreachable | InvalidRequest, Scope.Scope> {
+  const held = yield* execute(client, url, prepared)
+  const { response } = held
   const location = response.headers["location"]
   if (response.status >= 300 && response.status < 400 && location !== undefined) {
     const target = yield* redirectTarget(url, response.status, location, redirects)
+    yield* held.close
     return yield* exchange(client, target, prepared, redirects + 1)
   }
   // A browser hides where it was redirected to.
@@ -167,8 +172,38 @@ const exchange = Effect.fnUntraced(function* (
       message: `${originOf(url)} answers with a redirect, which a browser does not let us check. Set the base URL to its target.`
     })
   }
-  return response
+  return held
 })
+
+/** A response whose request is aborted when the scope ends, unless it was released before. */
+interface Held {
+  readonly response: HttpClientResponse.HttpClientResponse
+  readonly release: () => void
+  readonly close: Effect.Effect<void>
+}
+
+const execute = (
+  client: ScopedClient,
+  url: string,
+  prepared: HttpClientRequest.HttpClientRequest
+): Effect.Effect<Held, Unreachable, Scope.Scope> =>
+  Effect.flatMap(Effect.scope, (scope) => {
+    // An abort costs an error with its stack, and node:http a connection that could be used again.
+    const request = Scope.makeUnsafe()
+    let isReleased = false
+    const release = (): void => void (isReleased = true)
+    const close = Effect.suspend(() => (isReleased ? Effect.void : Scope.close(request, Exit.void)))
+    return Scope.addFinalizer(scope, close).pipe(
+      Effect.andThen(client.execute(HttpClientRequest.setUrl(prepared, url))),
+      Effect.updateContext((context: Context.Context<never>) =>
+        Context.add(withPrivacy(context), Scope.Scope, request)
+      ),
+      Effect.mapBoth({
+        onSuccess: (response): Held => ({ response, release, close }),
+        onFailure: (error) => unreachable(url, error)
+      })
+    )
+  })
 
 /**
  * Says why a body broke off, without what the error carries.
@@ -223,17 +258,16 @@ const keyHeaders = ["api-key", "x-goog-api-key", "ocp-apim-subscription-key", "p
  * no span by the client: it would hold the request, headers and all, in its exit. A caller's own
  * client that logs its requests logs them without keys.
  */
-const withPrivacy = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.gen(function* () {
-    const init = yield* Effect.serviceOption(FetchHttpClient.RequestInit)
-    const redacted = yield* Headers.CurrentRedactedNames
-    return yield* effect.pipe(
-      Effect.provideService(HttpClient.TracerDisabledWhen, Function.constTrue),
-      Effect.provideService(HttpClient.TracerPropagationEnabled, false),
-      Effect.provideService(Headers.CurrentRedactedNames, [...redacted, ...keyHeaders]),
-      Effect.provideService(FetchHttpClient.RequestInit, { ...Option.getOrUndefined(init), redirect: "manual" })
-    )
-  })
+const withPrivacy = (context: Context.Context<never>): Context.Context<never> => {
+  const init = Context.getOrUndefined(context, FetchHttpClient.RequestInit)
+  const redacted = Context.get(context, Headers.CurrentRedactedNames)
+  return context.pipe(
+    Context.add(HttpClient.TracerDisabledWhen, Function.constTrue),
+    Context.add(HttpClient.TracerPropagationEnabled, false),
+    Context.add(Headers.CurrentRedactedNames, [...redacted, ...keyHeaders]),
+    Context.add(FetchHttpClient.RequestInit, { ...init, redirect: "manual" })
+  )
+}
 
 /** Refuses what would fail, or leak into an error, further down. */
 const check = (request: Request): Result.Result<HttpClientRequest.HttpClientRequest, InvalidRequest> => {

@@ -4,12 +4,12 @@
  * @since 0.1.0
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
-import type * as Cause from "effect/Cause"
+import * as Cause from "effect/Cause"
 import * as Channel from "effect/Channel"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
-import type * as Pull from "effect/Pull"
+import * as Pull from "effect/Pull"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Watchdog } from "./Watchdog.ts"
@@ -26,6 +26,14 @@ export interface Receiver<in A, in E> {
   /** Nothing more will come. */
   readonly end: (ending: Effect.Effect<never, E | Cause.Done>) => void
 }
+
+/**
+ * The end of a source that has told all.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const done: Effect.Effect<never, Cause.Done> = Cause.done()
 
 /**
  * What a source is asked: to go on. It may push at once or later.
@@ -117,7 +125,7 @@ export const fromStream = Effect.fnUntraced(function* <A, E>(
   let isTurning = false
   const onExit = (exit: Exit.Exit<NonEmptyReadonlyArray<A>, E | Cause.Done>): void => {
     running = undefined
-    if (Exit.isFailure(exit)) receiver.end(Effect.failCause(exit.cause))
+    if (Exit.isFailure(exit)) receiver.end(Pull.isDoneCause(exit.cause) ? done : Effect.failCause(exit.cause))
     else if (receiver.push(exit.value)) more()
   }
   const more: More = () => {

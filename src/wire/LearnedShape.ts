@@ -12,22 +12,26 @@
  *
  * @since 0.1.0
  */
+import type { Path } from "./Decoder.ts"
+import { closingQuote, endOfNumber, endOfPlain, maxCopied, QUOTE, stringOf, Template } from "./Template.ts"
 
 /**
- * Makes a parser for the lines of one stream: gives the value that `JSON.parse` gives, or `undefined`
- * where that throws.
+ * Parses the lines of one stream: gives the value that `JSON.parse` gives, or `undefined` where that throws.
  *
- * @category constructors
+ * @category models
  * @since 0.1.0
  */
-export const make = (): ((line: string) => unknown) => {
+export class LearnedShape {
   /** Most recently used first: content, reasoning and tool input each have their own. */
-  const shapes: Array<Shape> = []
-  let lessons = maxLessons
+  private readonly shapes: Array<Shape> = []
+  private lessons = maxLessons
   /** Lines that taught no shape yet; kinds of line may take turns. */
-  const recent: Array<Scan> = []
+  private readonly recent: Array<Scan> = []
+  /** That of the line that was parsed last, if it has one. */
+  private last: Shape | undefined
 
-  return (line) => {
+  parse(line: string): unknown {
+    const { shapes } = this
     for (let i = 0; i < shapes.length; i++) {
       const shape = shapes[i]!
       const value = match(shape, line)
@@ -36,16 +40,38 @@ export const make = (): ((line: string) => unknown) => {
           shapes.splice(i, 1)
           shapes.unshift(shape)
         }
+        this.last = shape
         return value
       }
     }
+    this.last = undefined
     const value = parseJson(line)
-    if (lessons === 0 || line.length > maxLineLength || typeof value !== "object" || value === null) return value
-    lessons--
+    if (this.lessons === 0 || line.length > maxLineLength || typeof value !== "object" || value === null) return value
+    this.lessons--
     const scan = scanLine(line, value)
-    if (scan === undefined) return value
-    learn(shapes, recent, scan)
+    if (scan !== undefined) this.last = learn(shapes, this.recent, scan)
     return value
+  }
+
+  /**
+   * The template of the line that was parsed last, of which a frame was made: if lines like it vary in
+   * nothing but their `answer`, a string, and in fields that are not read. The first frame makes it.
+   */
+  template(
+    line: string,
+    frame: () => string | undefined,
+    answer: Path,
+    unread: ReadonlySet<string>
+  ): Template | undefined {
+    const { last } = this
+    if (last === undefined) return undefined
+    if (last.template === undefined) {
+      const text = frame()
+      // The frame has come in pieces: the next one may not.
+      if (text === undefined) return undefined
+      last.template = makeTemplate(last, text, line, answer, unread) ?? "none"
+    }
+    return last.template === "none" ? undefined : last.template
   }
 }
 
@@ -57,7 +83,7 @@ const maxHoles = 8
 const maxDepth = 16
 
 interface Scalar {
-  readonly path: ReadonlyArray<string | number>
+  readonly path: Path
   /** Of the scalar's text; inside the quotes, for a string. */
   readonly start: number
   readonly end: number
@@ -80,6 +106,7 @@ interface Shape {
   /** Which of the scan's scalars are the holes. */
   readonly holes: ReadonlyArray<number>
   readonly scan: Scan
+  template: Template | "none" | undefined
 }
 
 /** A container with a hole somewhere in it; the rest of it is shared between values. */
@@ -91,12 +118,16 @@ interface Node {
 }
 
 const parseJson = (line: string): unknown => {
+  // `[DONE]`: to be told so by an exception costs more than the rest of a short answer.
+  if (line.charCodeAt(0) === 0x5b && isUpperCase(line.charCodeAt(1))) return undefined
   try {
     return JSON.parse(line)
   } catch {
     return undefined
   }
 }
+
+const isUpperCase = (code: number): boolean => code >= 0x41 && code <= 0x5a
 
 const match = (shape: Shape, line: string): object | undefined => {
   const { found, pieces, strings } = shape
@@ -107,23 +138,20 @@ const match = (shape: Shape, line: string): object | undefined => {
   for (let i = 0; i < strings.length; i++) {
     const start = position
     if (strings[i]) {
-      let code = line.charCodeAt(position)
-      // NaN at the line's end fails the first comparison.
-      while (code >= 0x20 && code !== 0x22 && code !== 0x5c) code = line.charCodeAt(++position)
-      if (code === 0x22) found[i] = line.slice(start, position)
+      position = endOfPlain(line, start)
+      if (line.charCodeAt(position) === QUOTE && position - start < maxCopied) found[i] = line.slice(start, position)
       else {
         // A line break or a quote in the text is common: parse the string alone, not its envelope.
-        const end = code === 0x5c ? closingQuote(line, position) : -1
-        const text = end === -1 ? undefined : parseJson(line.slice(start - 1, end + 1))
-        if (typeof text !== "string") return undefined
+        const end = closingQuote(line, position)
+        const text = end === -1 ? undefined : stringOf(line.slice(start - 1, end + 1))
+        if (text === undefined) return undefined
         found[i] = text
         position = end
       }
     } else {
-      const number = wholeNumber(line, position)
-      if (number === undefined) return undefined
-      found[i] = number.value
-      position = number.end
+      position = endOfNumber(line, start)
+      if (position === -1) return undefined
+      found[i] = Number(line.slice(start, position))
     }
     const piece = pieces[i + 1]!
     if (line.slice(position, position + piece.length) !== piece) return undefined
@@ -131,31 +159,6 @@ const match = (shape: Shape, line: string): object | undefined => {
   }
   while (line.charCodeAt(position) === 0x20) position++
   return position === line.length ? fill(shape.root, found) : undefined
-}
-
-/** The index of the quote that ends a string, searched from within it. */
-const closingQuote = (line: string, from: number): number => {
-  for (let i = from; i < line.length; i++) {
-    const code = line.charCodeAt(i)
-    if (code === 0x22) return i
-    if (code === 0x5c) i++
-  }
-  return -1
-}
-
-/** Digits without sign, leading zero, fraction or exponent, few enough to be exact. */
-const wholeNumber = (line: string, start: number): { readonly value: number; readonly end: number } | undefined => {
-  let position = start
-  let value = 0
-  for (;;) {
-    const digit = line.charCodeAt(position) - 0x30
-    if (!(digit >= 0 && digit <= 9)) break
-    value = value * 10 + digit
-    position++
-  }
-  const length = position - start
-  if (length === 0 || length > 15 || (length > 1 && line.charCodeAt(start) === 0x30)) return undefined
-  return { value, end: position }
 }
 
 const fill = (node: Node, found: ReadonlyArray<string | number>): object => {
@@ -171,7 +174,7 @@ const fill = (node: Node, found: ReadonlyArray<string | number>): object => {
 }
 
 /** Two lines that differ only in scalars make a shape; a shape and such a line make one with more holes. */
-const learn = (shapes: Array<Shape>, recent: Array<Scan>, scan: Scan): void => {
+const learn = (shapes: Array<Shape>, recent: Array<Scan>, scan: Scan): Shape | undefined => {
   for (let i = 0; i < shapes.length; i++) {
     const shape = shapes[i]!
     const holes = differences(shape.scan, scan)
@@ -188,12 +191,14 @@ const learn = (shapes: Array<Shape>, recent: Array<Scan>, scan: Scan): void => {
   }
   recent.unshift(scan)
   if (recent.length > maxShapes) recent.pop()
+  return undefined
 }
 
-const remember = (shapes: Array<Shape>, shape: Shape | undefined): void => {
-  if (shape === undefined) return
+const remember = (shapes: Array<Shape>, shape: Shape | undefined): Shape | undefined => {
+  if (shape === undefined) return undefined
   shapes.unshift(shape)
   if (shapes.length > maxShapes) shapes.pop()
+  return shape
 }
 
 /** The indices of the scalars in which two lines differ, if they differ in nothing else. */
@@ -237,8 +242,28 @@ const makeShape = (scan: Scan, holes: Array<number>): Shape | undefined => {
       scalars.map((scalar, hole) => ({ path: scalar.path, hole }))
     ),
     holes,
-    scan
+    scan,
+    template: undefined
   }
+}
+
+const makeTemplate = (
+  shape: Shape,
+  frame: string,
+  line: string,
+  answer: Path,
+  unread: ReadonlySet<string>
+): Template | undefined => {
+  const paths = shape.holes.map((hole) => shape.scan.scalars[hole]!.path)
+  const index = paths.findIndex((path) => path.length === answer.length && path.every((key, i) => key === answer[i]))
+  const isUnread = (path: Path): boolean => path.length === 1 && unread.has(String(path[0]))
+  if (index === -1 || !shape.strings[index] || !paths.every((path, i) => i === index || isUnread(path))) {
+    return undefined
+  }
+  const start = frame.indexOf(line)
+  if (start === -1) return undefined
+  const [first, ...rest] = shape.pieces
+  return new Template([frame.slice(0, start) + first, ...rest], shape.strings, index, frame.slice(start + line.length))
 }
 
 /** Anthropic pads its lines with a varying number of spaces, against guesses by length. */
@@ -340,8 +365,7 @@ const scanLine = (line: string, value: object): Scan | undefined => {
         return true
       default: {
         while (position < line.length && !scalarEnd.has(line.charCodeAt(position))) position++
-        const number = wholeNumber(line, start)
-        scalars.push({ path, start, end: position, kind: number?.end === position ? "number" : "other" })
+        scalars.push({ path, start, end: position, kind: endOfNumber(line, start) === position ? "number" : "other" })
         return true
       }
     }

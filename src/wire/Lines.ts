@@ -4,6 +4,8 @@
  * @since 0.1.0
  */
 
+import type { Template } from "./Template.ts"
+
 /**
  * Cuts bytes that come in chunks into lines.
  *
@@ -20,7 +22,9 @@ export class Lines {
   /** The BOM is stripped by hand: a decoder would do it at the head of every chunk. */
   private readonly utf8 = new TextDecoder("utf-8", { ignoreBOM: true })
   private text = ""
-  private position = 0
+  /** Where the next line begins in the text at hand. */
+  position = 0
+  /** Ends of lines: -1 where there is no more, otherwise looked for when the position has passed them. */
   private nextLf = -1
   private nextCr = -1
   private begun = false
@@ -52,21 +56,32 @@ export class Lines {
 
   /** The next whole line without its end, or `undefined` when the chunk has no more. */
   next(): string | undefined {
-    const { nextCr: cr, nextLf: lf, position, text } = this
+    const { position, text } = this
+    if (this.nextLf !== -1 && this.nextLf < position) this.nextLf = text.indexOf("\n", position)
+    if (this.nextCr !== -1 && this.nextCr < position) this.nextCr = text.indexOf("\r", position)
+    const { nextCr: cr, nextLf: lf } = this
     if (lf === -1 && cr === -1) return undefined
-    let end: number
     if (cr === -1 || (lf !== -1 && lf < cr)) {
-      end = lf
       this.position = lf + 1
-    } else {
-      end = cr
-      this.position = cr + 1
-      if (lf === cr + 1) this.position++
-      else if (this.position === text.length) this.skipLf = true
-      this.nextCr = text.indexOf("\r", this.position)
+      return text.slice(position, lf)
     }
-    if (lf !== -1 && lf < this.position) this.nextLf = text.indexOf("\n", this.position)
-    return text.slice(position, end)
+    this.position = cr + 1
+    if (lf === cr + 1) this.position++
+    else if (this.position === text.length) this.skipLf = true
+    return text.slice(position, cr)
+  }
+
+  /** The text from a position to the next line. */
+  since(position: number): string {
+    return this.text.slice(position, this.position)
+  }
+
+  /** Skips the lines of a frame that matches the template, if there is one, and not too long a one. */
+  skip(template: Template, maxLength: number): boolean {
+    const end = template.match(this.text, this.position)
+    if (end === -1 || end - this.position > maxLength) return false
+    this.position = end
+    return true
   }
 
   /** At the end of input: the last line, where it has no end. */
@@ -81,19 +96,15 @@ export class Lines {
   private setText(text: string): void {
     this.text = text
     this.position = 0
-    if (text === "") {
-      this.nextLf = this.nextCr = -1
-      return
-    }
+    this.nextLf = this.nextCr = -1
+    if (text === "") return
     if (!this.begun) {
       this.begun = true
       if (text.charCodeAt(0) === BOM) this.position = 1
-    } else if (this.skipLf) {
-      if (text.charCodeAt(0) === LF) this.position = 1
-    }
+    } else if (this.skipLf && text.charCodeAt(0) === LF) this.position = 1
     this.skipLf = false
-    this.nextLf = text.indexOf("\n", this.position)
-    this.nextCr = this.cr ? text.indexOf("\r", this.position) : -1
+    this.nextLf = -2
+    if (this.cr) this.nextCr = text.indexOf("\r", this.position)
   }
 
   private hold(chunk: Uint8Array): void {

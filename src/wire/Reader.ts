@@ -4,9 +4,10 @@
  * @since 0.1.0
  */
 import { Malformed } from "../LlmError.ts"
-import type { Frame } from "./Decoder.ts"
+import type { Frame, Path } from "./Decoder.ts"
 import * as Framing from "./Framing.ts"
-import * as LearnedShape from "./LearnedShape.ts"
+import { LearnedShape } from "./LearnedShape.ts"
+import type { Template } from "./Template.ts"
 
 /**
  * Reads frames from bytes that come in chunks. What the body is, is told by its first byte: some
@@ -22,7 +23,9 @@ export class Reader {
   private readonly isNdjson: boolean
   private readonly maxEventLength: number
   private oversized = false
-  private readonly parse = LearnedShape.make()
+  private readonly lines = new LearnedShape()
+  /** What the next frame is like, if it repeats the last one. */
+  private template: Template | undefined
   private readonly frame: Frame = { event: "", data: "", value: undefined }
   /** The first chunks, for an error. */
   private readonly head: Array<Uint8Array> = []
@@ -42,6 +45,21 @@ export class Reader {
     }
     if (this.body === "unknown") this.recognise(chunk)
     if (this.body !== "page") this.framing.feed(chunk)
+  }
+
+  /**
+   * The next frames, where they repeat the last one, are told by a piece of text at this path alone, from
+   * now on; without one, by their values.
+   */
+  expect(answer: Path | undefined, unread: ReadonlySet<string>): void {
+    const { frame, framing } = this
+    this.template = answer === undefined ? undefined : this.lines.template(frame.data, framing.text, answer, unread)
+  }
+
+  /** The piece of text of the next frame that is whole, if it repeats the last one. */
+  repeated(): string | undefined {
+    const { template } = this
+    return template !== undefined && this.framing.skip(template, this.maxEventLength) ? template.found : undefined
   }
 
   /** The next frame that is whole. */
@@ -106,7 +124,7 @@ export class Reader {
   }
 
   private parsed(): Frame {
-    this.frame.value = this.parse(this.frame.data)
+    this.frame.value = this.lines.parse(this.frame.data)
     return this.frame
   }
 }

@@ -16,9 +16,9 @@ const inFull = (line: string): unknown => {
 
 /** Parses lines both ways; values must be the same, keys in the same order, and stay so. */
 const agree = (lines: ReadonlyArray<string>): void => {
-  const learned = LearnedShape.make()
+  const learned = new LearnedShape.LearnedShape()
   const values = lines.map((line) => {
-    const value = learned(line)
+    const value = learned.parse(line)
     expect(value, line).toEqual(inFull(line))
     return { value, text: JSON.stringify(value), line }
   })
@@ -104,7 +104,7 @@ describe("both paths agree", () => {
   it("on keys that repeat, are escaped or are __proto__", () => {
     const lines = (key: string) => [1, 2, 3, 4].map((i) => `{"a":"${i}",${key}:"${i * 10}","b":{"c":"${i}"}}`)
     for (const key of ['"a"', '"\\u0061"', '"__proto__"', '"constructor"', '"0"', '""']) agree(lines(key))
-    for (const line of lines('"__proto__"')) LearnedShape.make()(line)
+    for (const line of lines('"__proto__"')) new LearnedShape.LearnedShape().parse(line)
     expect(({} as Record<string, unknown>)["a"]).toBeUndefined()
   })
 
@@ -140,16 +140,16 @@ describe("both paths agree", () => {
 describe("the shape is used", () => {
   const countParses = (lines: ReadonlyArray<string>): number => {
     const spy = vi.spyOn(JSON, "parse")
-    const learned = LearnedShape.make()
-    for (const line of lines) learned(line)
+    const learned = new LearnedShape.LearnedShape()
+    for (const line of lines) learned.parse(line)
     return spy.mock.calls.length
   }
   const words = Array.from({ length: 500 }, (_, i) => JSON.stringify(` word ${i}`))
 
   it("and a string with escapes is parsed alone", () => {
     const spy = vi.spyOn(JSON, "parse")
-    const learned = LearnedShape.make()
-    for (let i = 0; i < 100; i++) learned(chat(i, JSON.stringify(`\n"${i}"`)))
+    const learned = new LearnedShape.LearnedShape()
+    for (let i = 0; i < 100; i++) learned.parse(chat(i, JSON.stringify(`\n"${i}"`)))
     const parsed = spy.mock.calls.slice(20).map(([text]) => text.length)
     expect(Math.max(...parsed)).toBeLessThan(20)
   })
@@ -170,8 +170,8 @@ describe("the shape is used", () => {
   it("and lines that never repeat are scanned for a while only", () => {
     const lines = words.map((word, i) => `{"key${i}":${word}}`)
     const spy = vi.spyOn(String.prototype, "charCodeAt")
-    const learned = LearnedShape.make()
-    for (const line of lines) learned(line)
+    const learned = new LearnedShape.LearnedShape()
+    for (const line of lines) learned.parse(line)
     expect(spy.mock.calls.length).toBeLessThan(64 * 200)
   })
 })

@@ -10,7 +10,6 @@ import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import { isLlmError, type LlmError } from "../../LlmError.ts"
 import type { LlmEvent, Of } from "../../LlmEvent.ts"
@@ -302,8 +301,8 @@ export class ChatSpan implements Watch<LlmEvent, LlmError> {
     for (const name in attributes) this.span.attribute(name, attributes[name])
   }
 
-  private count<State>(metric: Metric.Metric<number, State>, value: number, more: instruments.Attributes = {}): void {
-    instruments.update(metric, value, { ...this.series(), ...more }, this.begun.context)
+  private count(instrument: instruments.Instrument, value: number, more: instruments.Attributes = {}): void {
+    instruments.update(instrument, value, { ...this.series(), ...more }, this.begun.context)
   }
 
   /** The attributes of every metric. */

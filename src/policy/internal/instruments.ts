@@ -10,11 +10,43 @@
 import type * as Context from "effect/Context"
 import * as Metric from "effect/Metric"
 
+/** A metric, of which each set of attributes is a series. */
+export class Instrument {
+  private readonly make: (attributes: Record<string, string>) => Metric.Metric<number, unknown>
+  private readonly unit: string
+  /** A metric of `effect` keeps the key of its own attributes, which costs more than all else in an update. */
+  private readonly series = new Map<string, Metric.Metric<number, unknown>>()
+
+  constructor(unit: string, make: (attributes: Record<string, string>) => Metric.Metric<number, unknown>) {
+    this.unit = unit
+    this.make = make
+  }
+
+  /** `effect` takes attributes that are strings alone; those that are `undefined` are left out. */
+  of(attributes: Attributes): Metric.Metric<number, unknown> {
+    const key = JSON.stringify(attributes)
+    const known = this.series.get(key)
+    if (known !== undefined) return known
+    const told: Record<string, string> = { unit: this.unit }
+    for (const name in attributes) {
+      const attribute = attributes[name]
+      if (attribute !== undefined) told[name] = String(attribute)
+    }
+    const metric = this.make(told)
+    // Names come from callers, and may be without number.
+    if (this.series.size >= maxSeries) this.series.clear()
+    this.series.set(key, metric)
+    return metric
+  }
+}
+
+const maxSeries = 1000
+
 const histogram = (name: string, unit: string, boundaries: ReadonlyArray<number>, description: string) =>
-  Metric.histogram(name, { description, boundaries, attributes: { unit } })
+  new Instrument(unit, (attributes) => Metric.histogram(name, { description, boundaries, attributes }))
 
 const counter = (name: string, unit: string, incremental: boolean, description: string) =>
-  Metric.counter(name, { description, incremental, attributes: { unit } })
+  new Instrument(unit, (attributes) => Metric.counter(name, { description, incremental, attributes }))
 
 /** From 10 ms to 82 s, twice as much each time. */
 const seconds = Array.from({ length: 14 }, (_, i) => 2 ** i / 100)
@@ -72,19 +104,12 @@ export const cost = counter("rill.cost", "1", true, "Money spent, in the currenc
 
 export type Attributes = Readonly<Record<string, string | number | undefined>>
 
-/** Adds to a metric. `effect` takes attributes that are strings alone; those that are `undefined` are left out. */
-export const update = <State>(
-  metric: Metric.Metric<number, State>,
+/** Adds to a metric. */
+export const update = (
+  instrument: Instrument,
   value: number,
   attributes: Attributes,
   context: Context.Context<never>
-): void => {
-  const told: Record<string, string> = {}
-  for (const name in attributes) {
-    const attribute = attributes[name]
-    if (attribute !== undefined) told[name] = String(attribute)
-  }
-  Metric.withAttributes(metric, told).updateUnsafe(value, context)
-}
+): void => instrument.of(attributes).updateUnsafe(value, context)
 
 export const inSeconds = (from: bigint, to: bigint): number => Number(to - from) / 1e9
