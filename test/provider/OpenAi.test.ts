@@ -241,6 +241,25 @@ describe.each([...clients.slice(0, 2), ["node:http", keepAlive] as const])("over
   )
 })
 
+it.effect.each([
+  ["that has come whole aborts nothing", Infinity, false],
+  ["that is left aborts its request", 1, true]
+] as const)("an answer %s", ([, taken, isAborted]) =>
+  Effect.gen(function* () {
+    const server = yield* start([[...ChatServer.answer("a", "b")]])
+    const signals: Array<AbortSignal> = []
+    yield* Stream.runDrain(Stream.take(Llm.stream("Hi"), taken)).pipe(
+      Effect.provide(layer(server)),
+      Effect.provideService(FetchHttpClient.Fetch, (input, init) => {
+        signals.push(init!.signal!)
+        return fetch(input, init)
+      }),
+      Effect.provideService(EventStream.Settling, Duration.seconds(5))
+    )
+    expect(signals.map(({ aborted }) => aborted)).toEqual([isAborted])
+  })
+)
+
 describe("errors with a status", () => {
   it.effect("say that a server may speak the other API, if there is no such URL", () =>
     Effect.gen(function* () {
