@@ -19,7 +19,6 @@ export const first: Scenario = {
   warmUp: (asker) => times(asks, () => asker.whole(plan)),
   measure: async (asker) => {
     const waits: Array<number> = []
-    globalThis.gc?.()
     await times(asks, async () => {
       const begin = performance.now()
       let wait: number | undefined

@@ -29,6 +29,7 @@ import type * as Body from "../wire/Body.ts"
 import type { Progress } from "../wire/Decoder.ts"
 import * as EventStream from "../wire/EventStream.ts"
 import * as Http from "../wire/Http.ts"
+import type * as Limits from "../wire/Limits.ts"
 import { nowOf } from "../wire/Watchdog.ts"
 
 /**
@@ -122,7 +123,7 @@ const open = Effect.fnUntraced(function* <S extends Progress>(
   const encoded = protocol.encode(request, options.model)
   if (Result.isFailure(encoded)) return yield* fail(encoded.failure, "request", {})
   const { body, inputCharacters } = encoded.success
-  const { headers, secrets: ours } = yield* Http.within(currentKey(options.key), limits, startedAt).pipe(
+  const { headers, secrets: ours } = yield* currentKey(options.key, limits, startedAt).pipe(
     Effect.flatMap((key) => Effect.fromResult(plainHeaders(options.headers, key))),
     Effect.mapError((reason) => fail(reason, "request", {}))
   )
@@ -212,15 +213,20 @@ interface CurrentKey extends Key {
 }
 
 /** Why none could be had is not told: it may quote what a key is had with. */
-const currentKey = (key: Key | undefined): Effect.Effect<CurrentKey | undefined, Authentication> => {
+const currentKey = (
+  key: Key | undefined,
+  limits: Limits.Limits,
+  startedAt: number
+): Effect.Effect<CurrentKey | undefined, Authentication | DeadlineExceeded> => {
   if (key === undefined) return Effect.undefined
   const { value } = key
   if (!Effect.isEffect(value)) return Effect.succeed({ ...key, value })
-  return Effect.mapBoth(value, {
+  const had = Effect.mapBoth(value, {
     onSuccess: (value) => ({ ...key, value }),
     onFailure: () =>
       new Authentication({ message: "the Effect that gives the token failed. Run it by itself to see why." })
   })
+  return Http.within(had, limits, startedAt)
 }
 
 /** Keys come out of `Redacted` here and nowhere else. */

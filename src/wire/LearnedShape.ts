@@ -13,6 +13,7 @@
  * @since 0.1.0
  */
 import type { Path } from "./Decoder.ts"
+import { isAlike, pathOf, type Scalar, scan } from "./Scalars.ts"
 import { closingQuote, endOfNumber, endOfPlain, maxCopied, QUOTE, stringOf, Template } from "./Template.ts"
 
 /**
@@ -26,7 +27,7 @@ export class LearnedShape {
   private readonly shapes: Array<Shape> = []
   private lessons = maxLessons
   /** Lines that taught no shape yet; kinds of line may take turns. */
-  private readonly recent: Array<Scan> = []
+  private readonly recent: Array<Lesson> = []
   /** That of the line that was parsed last, if it has one. */
   private last: Shape | undefined
 
@@ -48,8 +49,7 @@ export class LearnedShape {
     const value = parseJson(line)
     if (this.lessons === 0 || line.length > maxLineLength || typeof value !== "object" || value === null) return value
     this.lessons--
-    const scan = scanLine(line, value)
-    if (scan !== undefined) this.last = learn(shapes, this.recent, scan)
+    this.last = learn(shapes, this.recent, new Lesson(line, value))
     return value
   }
 
@@ -80,20 +80,23 @@ const maxLessons = 64
 const maxShapes = 4
 const maxLineLength = 4096
 const maxHoles = 8
-const maxDepth = 16
 
-interface Scalar {
-  readonly path: Path
-  /** Of the scalar's text; inside the quotes, for a string. */
-  readonly start: number
-  readonly end: number
-  readonly kind: "string" | "number" | "other"
-}
-
-interface Scan {
+/** A line that was parsed in full. */
+class Lesson {
   readonly line: string
   readonly value: object
-  readonly scalars: ReadonlyArray<Scalar>
+  private scan: ReadonlyArray<Scalar> | "none" | undefined
+
+  constructor(line: string, value: object) {
+    this.line = line
+    this.value = value
+  }
+
+  /** Looked for when a line comes that is like it: most lines of which there is one have no second. */
+  get scalars(): ReadonlyArray<Scalar> | undefined {
+    this.scan ??= scan(this.line, this.value) ?? "none"
+    return this.scan === "none" ? undefined : this.scan
+  }
 }
 
 interface Shape {
@@ -103,9 +106,10 @@ interface Shape {
   /** What the holes of the last match held, in their order. */
   readonly found: Array<string | number>
   readonly root: Node
-  /** Which of the scan's scalars are the holes. */
+  /** The line that it was learned from, and which of its scalars are the holes. */
+  readonly lesson: Lesson
   readonly holes: ReadonlyArray<number>
-  readonly scan: Scan
+  readonly paths: ReadonlyArray<Path>
   template: Template | "none" | undefined
 }
 
@@ -174,22 +178,22 @@ const fill = (node: Node, found: ReadonlyArray<string | number>): object => {
 }
 
 /** Two lines that differ only in scalars make a shape; a shape and such a line make one with more holes. */
-const learn = (shapes: Array<Shape>, recent: Array<Scan>, scan: Scan): Shape | undefined => {
+const learn = (shapes: Array<Shape>, recent: Array<Lesson>, lesson: Lesson): Shape | undefined => {
   for (let i = 0; i < shapes.length; i++) {
     const shape = shapes[i]!
-    const holes = differences(shape.scan, scan)
+    const holes = differences(shape.lesson, lesson)
     if (holes === undefined) continue
     shapes.splice(i, 1)
     for (const hole of shape.holes) if (!holes.includes(hole)) holes.push(hole)
-    return remember(shapes, makeShape(scan, holes))
+    return remember(shapes, makeShape(lesson, holes))
   }
   for (let i = 0; i < recent.length; i++) {
-    const holes = differences(recent[i]!, scan)
+    const holes = differences(recent[i]!, lesson)
     if (holes === undefined) continue
     recent.splice(i, 1)
-    return remember(shapes, makeShape(scan, holes))
+    return remember(shapes, makeShape(lesson, holes))
   }
-  recent.unshift(scan)
+  recent.unshift(lesson)
   if (recent.length > maxShapes) recent.pop()
   return undefined
 }
@@ -202,14 +206,17 @@ const remember = (shapes: Array<Shape>, shape: Shape | undefined): Shape | undef
 }
 
 /** The indices of the scalars in which two lines differ, if they differ in nothing else. */
-const differences = (a: Scan, b: Scan): Array<number> | undefined => {
-  if (a.scalars.length !== b.scalars.length) return undefined
+const differences = (a: Lesson, b: Lesson): Array<number> | undefined => {
+  if (!isAlike(a.value, b.value)) return undefined
+  const xs = a.scalars
+  const ys = b.scalars
+  if (xs === undefined || ys === undefined || xs.length !== ys.length) return undefined
   const differing: Array<number> = []
   let aEnd = 0
   let bEnd = 0
-  for (let i = 0; i < a.scalars.length; i++) {
-    const x = a.scalars[i]!
-    const y = b.scalars[i]!
+  for (let i = 0; i < xs.length; i++) {
+    const x = xs[i]!
+    const y = ys[i]!
     if (a.line.slice(aEnd, x.start) !== b.line.slice(bEnd, y.start)) return undefined
     if (a.line.slice(x.start, x.end) !== b.line.slice(y.start, y.end)) {
       if (x.kind !== y.kind || x.kind === "other") return undefined
@@ -221,28 +228,29 @@ const differences = (a: Scan, b: Scan): Array<number> | undefined => {
   return withoutPadding(a.line.slice(aEnd)) === withoutPadding(b.line.slice(bEnd)) ? differing : undefined
 }
 
-const makeShape = (scan: Scan, holes: Array<number>): Shape | undefined => {
+const makeShape = (lesson: Lesson, holes: Array<number>): Shape | undefined => {
   if (holes.length === 0 || holes.length > maxHoles) return undefined
   holes.sort((a, b) => a - b)
+  const scalars = holes.map((hole) => lesson.scalars![hole]!)
   const pieces: Array<string> = []
   let position = 0
-  for (const hole of holes) {
-    const scalar = scan.scalars[hole]!
-    pieces.push(scan.line.slice(position, scalar.start))
-    position = scalar.end
+  for (const { end, start } of scalars) {
+    pieces.push(lesson.line.slice(position, start))
+    position = end
   }
-  pieces.push(withoutPadding(scan.line.slice(position)))
-  const scalars = holes.map((hole) => scan.scalars[hole]!)
+  pieces.push(withoutPadding(lesson.line.slice(position)))
+  const paths = scalars.map(({ place }) => pathOf(place))
   return {
     pieces,
-    strings: scalars.map((scalar) => scalar.kind === "string"),
+    strings: scalars.map(({ kind }) => kind === "string"),
     found: scalars.map(() => 0),
     root: makeNode(
-      scan.value,
-      scalars.map((scalar, hole) => ({ path: scalar.path, hole }))
+      lesson.value,
+      paths.map((path, hole) => ({ path, hole }))
     ),
+    lesson,
     holes,
-    scan,
+    paths,
     template: undefined
   }
 }
@@ -254,7 +262,7 @@ const makeTemplate = (
   answer: Path,
   unread: ReadonlySet<string>
 ): Template | undefined => {
-  const paths = shape.holes.map((hole) => shape.scan.scalars[hole]!.path)
+  const { paths } = shape
   const index = paths.findIndex((path) => path.length === answer.length && path.every((key, i) => key === answer[i]))
   const isUnread = (path: Path): boolean => path.length === 1 && unread.has(String(path[0]))
   if (index === -1 || !shape.strings[index] || !paths.every((path, i) => i === index || isUnread(path))) {
@@ -269,11 +277,8 @@ const makeTemplate = (
 /** Anthropic pads its lines with a varying number of spaces, against guesses by length. */
 const withoutPadding = (tail: string): string => tail.replace(/ +$/, "")
 
-const makeNode = (
-  template: object,
-  holes: ReadonlyArray<{ readonly path: ReadonlyArray<string | number>; readonly hole: number }>
-): Node => {
-  const byKey = new Map<string | number, Array<{ path: ReadonlyArray<string | number>; hole: number }>>()
+const makeNode = (template: object, holes: ReadonlyArray<{ readonly path: Path; readonly hole: number }>): Node => {
+  const byKey = new Map<string | number, Array<{ path: Path; hole: number }>>()
   for (const { hole, path } of holes) {
     const key = path[0]!
     const below = { path: path.slice(1), hole }
@@ -290,87 +295,3 @@ const makeNode = (
   }
   return { template, keys: [...byKey.keys()], children }
 }
-
-/**
- * Finds the scalars of a line that is known to be JSON. Lines with a key that is escaped or repeated
- * teach nothing: their values cannot be told by path.
- */
-const scanLine = (line: string, value: object): Scan | undefined => {
-  const scalars: Array<Scalar> = []
-  let position = 0
-
-  const skipSpace = () => {
-    while (line.charCodeAt(position) <= 0x20) position++
-  }
-  /** Leaves `position` after the closing quote. */
-  const skipString = (): boolean => {
-    let escaped = false
-    for (position++; ; position++) {
-      const code = line.charCodeAt(position)
-      if (code === 0x22) break
-      if (code === 0x5c) {
-        escaped = true
-        position++
-      }
-    }
-    position++
-    return escaped
-  }
-  const scan = (path: ReadonlyArray<string | number>): boolean => {
-    if (path.length > maxDepth) return false
-    skipSpace()
-    const start = position
-    switch (line.charCodeAt(position)) {
-      case 0x7b: {
-        const keys = new Set<string>()
-        position++
-        for (;;) {
-          skipSpace()
-          const code = line.charCodeAt(position)
-          if (code === 0x7d) break
-          if (code === 0x2c) {
-            position++
-            continue
-          }
-          const keyStart = position + 1
-          if (skipString()) return false
-          const key = line.slice(keyStart, position - 1)
-          if (keys.has(key)) return false
-          keys.add(key)
-          skipSpace()
-          position++
-          if (!scan([...path, key])) return false
-        }
-        position++
-        return true
-      }
-      case 0x5b: {
-        position++
-        for (let index = 0; ;) {
-          skipSpace()
-          const code = line.charCodeAt(position)
-          if (code === 0x5d) break
-          if (code === 0x2c) {
-            position++
-            continue
-          }
-          if (!scan([...path, index++])) return false
-        }
-        position++
-        return true
-      }
-      case 0x22:
-        skipString()
-        scalars.push({ path, start: start + 1, end: position - 1, kind: "string" })
-        return true
-      default: {
-        while (position < line.length && !scalarEnd.has(line.charCodeAt(position))) position++
-        scalars.push({ path, start, end: position, kind: endOfNumber(line, start) === position ? "number" : "other" })
-        return true
-      }
-    }
-  }
-  return scan([]) ? { line, value, scalars } : undefined
-}
-
-const scalarEnd: ReadonlySet<number> = new Set([0x2c, 0x5d, 0x7d, 0x20, 0x0a, 0x0d, 0x09])
