@@ -144,17 +144,24 @@ export const messages = (request: LlmRequest): Result.Result<ReadonlyArray<Promp
  */
 export const countCharacters = (messages: ReadonlyArray<Prompt.Message>): number => {
   let count = 0
-  for (const message of messages) {
-    if (message.role === "system") {
-      count += message.content.length
-      continue
-    }
-    for (const part of message.content) {
-      if (part.type === "text" || part.type === "reasoning") count += part.text.length
-      else if (part.type === "tool-call") count += jsonLength(part.params)
-      else if (part.type === "tool-result") count += jsonLength(part.result)
-    }
+  for (const message of messages) count += charactersOf(message)
+  return count
+}
+
+/** A conversation is counted again with every turn of it, and results of tools are large. */
+const counted = new WeakMap<Prompt.Message, number>()
+
+const charactersOf = (message: Prompt.Message): number => {
+  if (message.role === "system") return message.content.length
+  const known = counted.get(message)
+  if (known !== undefined) return known
+  let count = 0
+  for (const part of message.content) {
+    if (part.type === "text" || part.type === "reasoning") count += part.text.length
+    else if (part.type === "tool-call") count += jsonLength(part.params)
+    else if (part.type === "tool-result") count += jsonLength(part.result)
   }
+  counted.set(message, count)
   return count
 }
 

@@ -1,7 +1,7 @@
 /**
- * What the loop of an agent costs beyond the model's own stream: 100 steps of a scripted model, 20 tokens and
- * a call of an instant tool each, beside the same 100 requests alone. In CPU time, garbage collection
- * included. Runs alternate, medians count; the least of a round is told as well.
+ * What the loop of an agent costs beyond the model's own stream: 100 steps (or so many as the second argument
+ * says) of a scripted model, 20 tokens and a call of an instant tool each, beside the same requests alone. In
+ * CPU time, garbage collection included. Runs alternate, medians count; the least of a round is told as well.
  */
 import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"
@@ -14,7 +14,7 @@ import type { LlmRequest } from "../../src/LlmRequest.ts"
 import * as ScriptedLlm from "../../src/testing/ScriptedLlm.ts"
 
 const rounds = Number(process.argv[2] ?? 61)
-const steps = 100
+const steps = Number(process.argv[3] ?? 100)
 const median = (values: ReadonlyArray<number>): number => values.toSorted((a, b) => a - b)[values.length >> 1]!
 
 const toolkit = Toolkit.make(
