@@ -13,8 +13,9 @@
  * @since 0.1.0
  */
 import type { Path } from "./Decoder.ts"
+import { closingQuote, endOfNumber, endOfPlain, maxCopied, QUOTE, stringOf } from "./JsonText.ts"
 import { isAlike, pathOf, type Scalar, scan } from "./Scalars.ts"
-import { closingQuote, endOfNumber, endOfPlain, maxCopied, QUOTE, stringOf, Template } from "./Template.ts"
+import { Template } from "./Template.ts"
 
 /**
  * Parses the lines of one stream: gives the value that `JSON.parse` gives, or `undefined` where that throws.

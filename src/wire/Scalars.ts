@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import type { Path } from "./Decoder.ts"
-import { closingQuote, endOfNumber, QUOTE } from "./Template.ts"
+import { closingQuote, endOfNumber, QUOTE } from "./JsonText.ts"
 
 /**
  * A string, a number or a literal.

@@ -6,6 +6,7 @@
  *
  * @since 0.1.0
  */
+import { closingQuote, endOfNumber, endOfPlain, maxCopied, QUOTE, stringOf } from "./JsonText.ts"
 
 /**
  * What a frame is made of: the text between its *holes*, and which hole holds the piece of the answer. The
@@ -76,50 +77,4 @@ export class Template {
   }
 }
 
-/** V8 copies slices that are shorter. Of longer ones it keeps all of what they were cut from in memory. */
-export const maxCopied = 13
-
-export const QUOTE = 0x22
-const BACKSLASH = 0x5c
 const SPACE = 0x20
-
-/** Where a string ends, or has its first escape, or a character that it must not have. */
-export const endOfPlain = (text: string, start: number): number => {
-  let position = start
-  let code = text.charCodeAt(position)
-  // NaN at the end fails the first comparison.
-  while (code >= SPACE && code !== QUOTE && code !== BACKSLASH) code = text.charCodeAt(++position)
-  return position
-}
-
-/** The index of the quote that ends a string, searched from within it. */
-export const closingQuote = (text: string, from: number): number => {
-  for (let i = from; i < text.length; i++) {
-    const code = text.charCodeAt(i)
-    if (code === QUOTE) return i
-    if (code === BACKSLASH) i++
-  }
-  return -1
-}
-
-/** The value of a JSON string, its quotes included. */
-export const stringOf = (json: string): string | undefined => {
-  try {
-    const value: unknown = JSON.parse(json)
-    return typeof value === "string" ? value : undefined
-  } catch {
-    return undefined
-  }
-}
-
-/** Digits without sign, leading zero, fraction or exponent, few enough to be exact; else -1. */
-export const endOfNumber = (text: string, start: number): number => {
-  let position = start
-  for (;;) {
-    const digit = text.charCodeAt(position) - 0x30
-    if (!(digit >= 0 && digit <= 9)) break
-    position++
-  }
-  const length = position - start
-  return length === 0 || length > 15 || (length > 1 && text.charCodeAt(start) === 0x30) ? -1 : position
-}

@@ -523,6 +523,16 @@ describe("what is inside", () => {
     })
   )
 
+  it.effect("of a provider's request as well: what gives its key", () =>
+    Effect.gen(function* () {
+      const observed = observing()
+      const key = Effect.withSpan(Effect.succeed(apiKey), "key")
+      const llm = yield* ask(AzureOpenAi.make({ model: "m", resourceName: "a", token: key }), [[status(500, {})]])
+      yield* inTime(within(observed, Stream.runDrain(llm.events({ prompt: "Hi" }))))
+      expect(observed.span("key").within).toBe("chat m")
+    })
+  )
+
   it.effect("is released before its end is told", () =>
     Effect.gen(function* () {
       const observed = observing()

@@ -4,7 +4,7 @@
  * @internal
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
-import * as Cause from "effect/Cause"
+import type * as Cause from "effect/Cause"
 import * as Channel from "effect/Channel"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -77,9 +77,7 @@ export const source = <A, E>(
             const look = (values: NonEmptyReadonlyArray<A>): void => void watch?.look(values)
             const opening = Scope.provide(open({ look, end }), scope)
             const inside = watch === undefined ? opening : Effect.provideService(opening, Tracer.ParentSpan, watch.span)
-            pull = yield* Effect.onError(restore(inside), (cause) =>
-              Cause.hasInterruptsOnly(cause) ? Scope.close(scope, Exit.failCause(cause)) : end(Exit.failCause(cause))
-            )
+            pull = yield* Effect.onError(restore(inside), (cause) => end(Exit.failCause(cause)))
             return yield* restore(pull)
           })
         )
