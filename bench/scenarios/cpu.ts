@@ -15,7 +15,8 @@ const make = (title: string, plan: Plan, warmUp: Plan, streams = 1): Scenario =>
   rounds: 5,
   process: "kept",
   warmUp: async (asker) => {
-    await times(2, () => asker.whole(warmUp))
+    // Until V8 has compiled what it will: processes differ in how soon they get there.
+    await times(6, () => asker.whole(warmUp))
     await atOnce(streams, () => asker.whole({ ...plan, tokens: 100 }))
   },
   measure: async (asker) => {
