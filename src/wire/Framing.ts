@@ -68,7 +68,6 @@ export const sse = (): Framing => {
     event = ""
     data = undefined
     last = start
-    fresh = true
     return true
   }
 
@@ -78,12 +77,14 @@ export const sse = (): Framing => {
       start = last = -1
     },
     next: (frame) => {
-      if (fresh) start = lines.position
-      for (let line = lines.next(); line !== undefined; line = lines.next()) {
-        fresh = false
+      for (;;) {
+        if (fresh) start = lines.position
+        const line = lines.next()
+        if (line === undefined) return false
+        // A blank line ends what had no data too, such as a comment.
+        fresh = line === ""
         if (take(line)) return dispatch(frame)
       }
-      return false
     },
     skip: (template, maxLength) => fresh && lines.skip(template, maxLength),
     text: () => (last === -1 ? undefined : lines.since(last)),

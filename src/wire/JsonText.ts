@@ -71,6 +71,21 @@ export const endOfNumber = (text: string, start: number): number => {
 }
 
 /**
+ * Where the text that a brace or a bracket closes ends, spaces before and after it included; else -1.
+ *
+ * @category scanning
+ * @since 0.1.0
+ */
+export const endOfPadded = (text: string, start: number, close: number): number => {
+  let position = start
+  while (text.charCodeAt(position) === SPACE) position++
+  if (text.charCodeAt(position) !== close) return -1
+  position++
+  while (text.charCodeAt(position) === SPACE) position++
+  return position
+}
+
+/**
  * The value of a JSON string, its quotes included; `undefined` where it is none. It keeps nothing else alive.
  *
  * @category parsing

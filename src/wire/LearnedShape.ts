@@ -13,7 +13,7 @@
  * @since 0.1.0
  */
 import type { Path } from "./Decoder.ts"
-import { closingQuote, endOfNumber, endOfPlain, maxCopied, QUOTE, stringOf } from "./JsonText.ts"
+import { closingQuote, endOfNumber, endOfPadded, endOfPlain, maxCopied, QUOTE, stringOf } from "./JsonText.ts"
 import { isAlike, pathOf, type Scalar, scan } from "./Scalars.ts"
 import { Template } from "./Template.ts"
 
@@ -103,6 +103,8 @@ class Lesson {
 interface Shape {
   /** The text before, between and after the holes: one more than there are holes. */
   readonly pieces: ReadonlyArray<string>
+  /** What closes the line: a brace, or a bracket, which is not in the last piece. */
+  readonly close: number
   readonly strings: ReadonlyArray<boolean>
   /** What the holes of the last match held, in their order. */
   readonly found: Array<string | number>
@@ -162,8 +164,7 @@ const match = (shape: Shape, line: string): object | undefined => {
     if (line.slice(position, position + piece.length) !== piece) return undefined
     position += piece.length
   }
-  while (line.charCodeAt(position) === 0x20) position++
-  return position === line.length ? fill(shape.root, found) : undefined
+  return endOfPadded(line, position, shape.close) === line.length ? fill(shape.root, found) : undefined
 }
 
 const fill = (node: Node, found: ReadonlyArray<string | number>): object => {
@@ -239,10 +240,12 @@ const makeShape = (lesson: Lesson, holes: Array<number>): Shape | undefined => {
     pieces.push(lesson.line.slice(position, start))
     position = end
   }
-  pieces.push(withoutPadding(lesson.line.slice(position)))
+  const tail = withoutPadding(lesson.line.slice(position))
+  pieces.push(tail.slice(0, -1))
   const paths = scalars.map(({ place }) => pathOf(place))
   return {
     pieces,
+    close: tail.charCodeAt(tail.length - 1),
     strings: scalars.map(({ kind }) => kind === "string"),
     found: scalars.map(() => 0),
     root: makeNode(
@@ -272,11 +275,21 @@ const makeTemplate = (
   const start = frame.indexOf(line)
   if (start === -1) return undefined
   const [first, ...rest] = shape.pieces
-  return new Template([frame.slice(0, start) + first, ...rest], shape.strings, index, frame.slice(start + line.length))
+  const pieces = [frame.slice(0, start) + first, ...rest]
+  return new Template({
+    pieces,
+    strings: shape.strings,
+    answer: index,
+    close: shape.close,
+    end: frame.slice(start + line.length)
+  })
 }
 
-/** Anthropic pads its lines with a varying number of spaces, against guesses by length. */
-const withoutPadding = (tail: string): string => tail.replace(/ +$/, "")
+/**
+ * Anthropic pads its lines with a varying number of spaces, before the last brace, against guesses by
+ * length; others do at the end.
+ */
+const withoutPadding = (tail: string): string => tail.replace(/ *(.) *$/, "$1")
 
 const makeNode = (template: object, holes: ReadonlyArray<{ readonly path: Path; readonly hole: number }>): Node => {
   const byKey = new Map<string | number, Array<{ path: Path; hole: number }>>()

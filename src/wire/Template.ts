@@ -6,7 +6,26 @@
  *
  * @since 0.1.0
  */
-import { closingQuote, endOfNumber, endOfPlain, maxCopied, QUOTE, stringOf } from "./JsonText.ts"
+import { closingQuote, endOfNumber, endOfPadded, endOfPlain, maxCopied, QUOTE, stringOf } from "./JsonText.ts"
+
+/**
+ * The parts of a frame.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Parts {
+  /** The text before, between and after the holes: one more than there are holes. */
+  readonly pieces: ReadonlyArray<string>
+  /** Whether a hole holds a string, or a whole number. */
+  readonly strings: ReadonlyArray<boolean>
+  /** Which hole is the piece of the answer: a string. */
+  readonly answer: number
+  /** The brace that closes the value, which spaces may stand around. */
+  readonly close: number
+  /** What ends the frame after that. */
+  readonly end: string
+}
 
 /**
  * What a frame is made of: the text between its *holes*, and which hole holds the piece of the answer. The
@@ -18,25 +37,15 @@ import { closingQuote, endOfNumber, endOfPlain, maxCopied, QUOTE, stringOf } fro
 export class Template {
   /** The piece of the answer in the frame that matched last. */
   found = ""
-  /** The text before, between and after the holes: one more than there are holes. */
-  private readonly pieces: ReadonlyArray<string>
-  /** Whether a hole holds a string, or a whole number. */
-  private readonly strings: ReadonlyArray<boolean>
-  /** Which hole is the piece of the answer: a string. */
-  private readonly answer: number
-  /** What ends a frame, after spaces. */
-  private readonly end: string
+  private readonly parts: Parts
 
-  constructor(pieces: ReadonlyArray<string>, strings: ReadonlyArray<boolean>, answer: number, end: string) {
-    this.pieces = pieces
-    this.strings = strings
-    this.answer = answer
-    this.end = end
+  constructor(parts: Parts) {
+    this.parts = parts
   }
 
   /** Whether such a frame begins at a position: gives where it ends, or -1. Sets {@link found}. */
   match(text: string, start: number): number {
-    const { answer, end, pieces, strings } = this
+    const { answer, close, end, pieces, strings } = this.parts
     const first = pieces[0]!
     // Measured: comparing slices costs a third of `startsWith` with a position.
     if (text.slice(start, start + first.length) !== first) return -1
@@ -48,17 +57,16 @@ export class Template {
       } else if (i === answer) {
         position = this.read(text, from)
       } else {
+        // The quote is the next piece's. What has escapes, and may be no string at all, does not match.
         position = endOfPlain(text, from)
-        // What has escapes may be no string at all.
-        if (text.charCodeAt(position) !== QUOTE) return -1
       }
       if (position === -1) return -1
       const piece = pieces[i + 1]!
       if (text.slice(position, position + piece.length) !== piece) return -1
       position += piece.length
     }
-    while (text.charCodeAt(position) === SPACE) position++
-    return text.slice(position, position + end.length) === end ? position + end.length : -1
+    position = endOfPadded(text, position, close)
+    return position !== -1 && text.slice(position, position + end.length) === end ? position + end.length : -1
   }
 
   /** Reads the piece of the answer: gives where its quote is, or -1. */
@@ -76,5 +84,3 @@ export class Template {
     return end
   }
 }
-
-const SPACE = 0x20

@@ -103,6 +103,7 @@ describe("both paths agree", () => {
 
   it("on keys that repeat, are escaped or are __proto__", () => {
     const lines = (key: string) => [1, 2, 3, 4].map((i) => `{"a":"${i}",${key}:"${i * 10}","b":{"c":"${i}"}}`)
+    agree([1, 2, 3, 4].map((i) => `{"a":"${i}","b":"${i * 10}","b":"same"}`))
     for (const key of ['"a"', '"\\u0061"', '"__proto__"', '"constructor"', '"0"', '""']) agree(lines(key))
     for (const line of lines('"__proto__"')) new LearnedShape.LearnedShape().parse(line)
     expect(({} as Record<string, unknown>)["a"]).toBeUndefined()

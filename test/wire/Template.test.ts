@@ -8,6 +8,7 @@ import * as OpenAiChat from "effect-rill/protocol/OpenAiChat"
 import * as OpenAiResponses from "effect-rill/protocol/OpenAiResponses"
 import type { Protocol } from "effect-rill/protocol/Protocol"
 import type { Progress } from "effect-rill/wire/Decoder"
+import { LearnedShape } from "effect-rill/wire/LearnedShape"
 import { bytes, cuts, decodeBytes, type Outcome } from "../support/decodeBytes.ts"
 import { random } from "../support/random.ts"
 
@@ -70,7 +71,8 @@ const wires: Readonly<Record<string, Wire>> = {
       chunk(`{"content":"with usage"}`, `,"usage":{"prompt_tokens":3,"completion_tokens":5}`),
       chunk(`{"content":"cited"}`, `,"citations":["https://a.test"]`),
       sse("", `{"choices":[{"index":1,"delta":{"content":"of another"}}]}`),
-      sse("ping", "{}")
+      sse("ping", "{}"),
+      `dato: {"id":"c1","object":"chat.completion.chunk","created":1,"choices":[{"index":0,"delta":{"content":"of no field"},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":""}\n\n`
     ],
     tail: [sse("", `{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}`), sse("", "[DONE]")]
   },
@@ -155,6 +157,14 @@ const hostile = [
 /** Of which the stream dies, one way or the other. */
 const broken = ['"bad \\x escape"', '"tab\there"', '"unfinished', '"x"}', "", '"\\u12"']
 
+it("a line that differs in its beginning alone is another", async () => {
+  const { decode, delta, tail } = wires["ollama"]!
+  const lines = [1, 2, 3, 4].map((i) => delta(i, `"${i}"`))
+  const { error, events } = await decode([bytes([...lines, lines[3]!.replace("model", "error"), ...tail].join(""))])
+  expect(events.filter(({ _tag }) => _tag === "TextDelta").length).toBe(4)
+  expect(error?.reason._tag).toBe("ProviderFailed")
+})
+
 describe.each(Object.entries(wires))(
   "frames of %s that repeat",
   (_, { decode, delta, framing, head, others, tail }) => {
@@ -163,6 +173,8 @@ describe.each(Object.entries(wires))(
         const { chance, of: one } = random(seed)
         const frames = Array.from({ length: 40 }, (_, i) => {
           if (chance(0.1)) return one(others)
+          // An error, whatever it holds: its name may have come in another chunk.
+          if (framing === "sse" && seed % 4 === 1 && chance(0.02)) return `event: error\n${delta(i, '"x"')}`
           return delta(i, seed % 4 === 0 && chance(0.02) ? one(broken) : chance(0.2) ? one(hostile) : one(plain))
         })
         const ends = one(["\n", "\n", "\r\n", ...(framing === "sse" ? ["\r"] : [])])
@@ -179,7 +191,7 @@ describe.each(Object.entries(wires))(
     })
 
     it("are not parsed", async () => {
-      const spy = vi.spyOn(JSON, "parse")
+      const spy = vi.spyOn(LearnedShape.prototype, "parse")
       const frames = Array.from({ length: 1000 }, (_, i) => delta(i, `" ${i}"`))
       const { error, events } = await decode([bytes([...head, ...frames, ...tail].join(""))])
       expect(error).toBeUndefined()
@@ -196,6 +208,19 @@ describe.each(Object.entries(wires))(
     })
   }
 )
+
+it.each([
+  ["chat", '"index":0', '"index":1', /^0+$/],
+  ["responses", '"output_index":0', '"output_index":1', /^[01]+$/],
+  ["responses", '"content_index":0', '"content_index":1', /^[01]+$/]
+] as const)("frames of %s that vary in %s as well are parsed: that is read", async (name, one, other, told) => {
+  const { decode, delta, head, tail } = wires[name]!
+  const frames = Array.from({ length: 40 }, (_, i) => delta(i, `"${i % 2}"`).replace(one, i % 2 === 0 ? one : other))
+  const whole = [bytes([...head, ...frames, ...tail].join(""))]
+  const { events } = await decode(whole)
+  expect(events).toEqual((await decode(whole, { parsed: true })).events)
+  expect(events.map((event) => (event._tag === "TextDelta" ? event.text : "")).join("")).toMatch(told)
+})
 
 it("the pieces do not keep what they were read from in memory", async () => {
   setFlagsFromString("--expose-gc")
