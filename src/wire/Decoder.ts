@@ -60,7 +60,7 @@ export interface Decoder<in out S extends Progress> {
   /** Called once, at a good end: adds the complete tool calls and `Finished`. */
   readonly end: (state: S, out: Array<LlmEvent>) => Reason | undefined
   readonly told: (state: S) => Told
-  /** Which frames are read without being parsed, once one of them was. */
+  /** Which frames are read without being parsed, once one of them was: `step` does not see them. */
   readonly repeats?: Repeats<S>
 }
 

@@ -51,8 +51,11 @@ const service = (change: (events: Events) => Events): Make =>
 const step = (change: (sound: Protocol["decoder"]["step"]) => Protocol["decoder"]["step"]): Make =>
   provider({
     ...OpenAiChat.protocol,
-    decoder: { ...OpenAiChat.decoder, step: change(OpenAiChat.decoder.step) }
+    // Each frame goes through the step: none is told by what the sound one says of those that repeat.
+    decoder: { ...stepwise, step: change(OpenAiChat.decoder.step) }
   })
+
+const { repeats: _, ...stepwise } = OpenAiChat.decoder
 
 const eachEvent = (change: (event: LlmEvent) => ReadonlyArray<LlmEvent>): Make =>
   service((events) => Stream.flatMap(events, (event) => Stream.fromIterable(change(event))))
