@@ -209,6 +209,52 @@ describe.each(Object.entries(wires))(
   }
 )
 
+it.each<readonly [string, string, (piece: string) => string]>([
+  [
+    "chat",
+    "a call",
+    (p) => chunk(`{"content":${p},"tool_calls":[{"index":0,"id":"1","function":{"name":"f","arguments":"1"}}]}`)
+  ],
+  ["chat", "reasoning", (p) => chunk(`{"content":${p},"reasoning":"hm"}`)],
+  [
+    "chat",
+    "a second choice",
+    (p) => sse("", `{"choices":[{"index":0,"delta":{"content":${p}}},{"index":0,"delta":{"content":"."}}]}`)
+  ],
+  [
+    "responses",
+    "a summary",
+    (p) =>
+      sse(
+        "response.reasoning_summary_text.delta",
+        `{"type":"response.reasoning_summary_text.delta","item_id":"r","output_index":2,"summary_index":0,"delta":${p}}`
+      )
+  ],
+  ["responses", "another item", (p) => writing(`"item_id":"o","output_index":1,"content_index":0,"delta":${p}`)],
+  [
+    "ollama",
+    "thinking",
+    (p) => `{"model":"l","created_at":"t","message":{"role":"assistant","content":${p},"thinking":"hm"},"done":false}\n`
+  ]
+])("frames of %s that repeat with %s tell all of it, each time", async (name, _, frame) => {
+  const { decode, delta, head, tail } = wires[name]!
+  const pieces = ["a", "b", "c", "d", "e"].map((text) => JSON.stringify(text))
+  const both = (i: number) => [...pieces.map((piece) => delta(i, piece)), ...pieces.map(frame)]
+  const part = `{"type":"output_text","text":"abcde"}`
+  const items = ["i", "o"].map((id) => `{"type":"message","id":"${id}","content":[${part},${part}]}`).join(",")
+  const end =
+    name === "responses"
+      ? [
+          sse(
+            "response.completed",
+            `{"type":"response.completed","response":{"status":"completed","output":[${items}]}}`
+          )
+        ]
+      : tail
+  const chunks = [bytes([...head, ...both(1), ...both(2), ...end].join(""))]
+  expect((await decode(chunks)).events).toEqual((await decode(chunks, { parsed: true })).events)
+})
+
 it.each([
   ["chat", '"index":0', '"index":1', /^0+$/],
   ["responses", '"output_index":0', '"output_index":1', /^[01]+$/],
