@@ -188,7 +188,7 @@ const execute = (
   prepared: HttpClientRequest.HttpClientRequest
 ): Effect.Effect<Held, Unreachable, Scope.Scope> =>
   Effect.flatMap(Effect.scope, (scope) => {
-    // An abort costs an error with its stack, and node:http a connection that could be used again.
+    // An abort costs an error with its stack: none is needed once all has come.
     const request = Scope.makeUnsafe()
     let isReleased = false
     const release = (): void => void (isReleased = true)
