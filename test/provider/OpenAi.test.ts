@@ -260,6 +260,22 @@ it.effect.each([
   })
 )
 
+it.effect("what a caller says to fetch is kept, but for redirects", () =>
+  Effect.gen(function* () {
+    const server = yield* start([ChatServer.answer("a")])
+    const inits: Array<RequestInit> = []
+    yield* Llm.run("Hi").pipe(
+      Effect.provide(layer(server)),
+      Effect.provideService(FetchHttpClient.RequestInit, { credentials: "include", redirect: "follow" }),
+      Effect.provideService(FetchHttpClient.Fetch, (input, init) => {
+        inits.push(init!)
+        return fetch(input, init)
+      })
+    )
+    expect(inits).toMatchObject([{ credentials: "include", redirect: "manual" }])
+  })
+)
+
 describe("errors with a status", () => {
   it.effect("say that a server may speak the other API, if there is no such URL", () =>
     Effect.gen(function* () {
