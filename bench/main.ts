@@ -20,16 +20,28 @@ Names are lists with commas.
   --rounds    default: each scenario's own
   --json      default: results/latest.json in bench/`
 
-const { values } = parseArgs({
-  options: {
-    scenario: { type: "string" },
-    only: { type: "string" },
-    protocol: { type: "string" },
-    rounds: { type: "string" },
-    json: { type: "string" },
-    help: { type: "boolean" }
+const refuse = (problem: string): never => {
+  console.error(`${problem}\n\n${usage}`)
+  process.exit(1)
+}
+
+const parsed = () => {
+  try {
+    return parseArgs({
+      options: {
+        scenario: { type: "string" },
+        only: { type: "string" },
+        protocol: { type: "string" },
+        rounds: { type: "string" },
+        json: { type: "string" },
+        help: { type: "boolean" }
+      }
+    })
+  } catch (error) {
+    return refuse((error as Error).message)
   }
-})
+}
+const { values } = parsed()
 if (values.help === true) {
   console.log(usage)
   process.exit()
@@ -42,8 +54,7 @@ const listed = (
   const names = values[flag]?.split(",")
   for (const name of names ?? []) {
     if (!all.some((known) => (flag === "only" ? known.startsWith(name) : known === name))) {
-      console.error(`--${flag}: there is no ${JSON.stringify(name)}.\n\n${usage}`)
-      process.exit(1)
+      refuse(`--${flag}: there is no ${JSON.stringify(name)}.`)
     }
   }
   return names
@@ -54,8 +65,7 @@ const chosenProtocols = (listed("protocol", protocols) ?? protocols) as Readonly
 const only = listed("only", Object.keys(entries))
 const rounds = values.rounds === undefined ? undefined : Number(values.rounds)
 if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0)) {
-  console.error(`--rounds: ${values.rounds} is no number of rounds.\n\n${usage}`)
-  process.exit(1)
+  refuse(`--rounds: ${values.rounds} is no number of rounds.`)
 }
 
 const root = new URL("../../", import.meta.url)
