@@ -29,8 +29,7 @@ import type * as Body from "../wire/Body.ts"
 import type { Progress } from "../wire/Decoder.ts"
 import * as EventStream from "../wire/EventStream.ts"
 import * as Http from "../wire/Http.ts"
-import type * as Limits from "../wire/Limits.ts"
-import { nowOf } from "../wire/Watchdog.ts"
+import * as Watchdog from "../wire/Watchdog.ts"
 
 /**
  * Where a model lives and how it talks.
@@ -118,12 +117,14 @@ const open = Effect.fnUntraced(function* <S extends Progress>(
       ...defined(details, hideKeys)
     })
 
-  const startedAt = nowOf(yield* Clock.Clock)
+  const startedAt = Watchdog.nowOf(yield* Clock.Clock)
   const limits = yield* Effect.mapError(Deadlines.limits, (reason) => fail(reason, "request", {}))
+  const scope = yield* Effect.scope
+  const watchdog = yield* Watchdog.make(scope, limits, startedAt)
   const encoded = protocol.encode(request, options.model)
   if (Result.isFailure(encoded)) return yield* fail(encoded.failure, "request", {})
   const { body, inputCharacters } = encoded.success
-  const { headers, secrets: ours } = yield* currentKey(options.key, limits, startedAt).pipe(
+  const { headers, secrets: ours } = yield* currentKey(options.key, watchdog).pipe(
     Effect.flatMap((key) => Effect.fromResult(plainHeaders(options.headers, key))),
     Effect.mapError((reason) => fail(reason, "request", {}))
   )
@@ -131,7 +132,7 @@ const open = Effect.fnUntraced(function* <S extends Progress>(
   const meaning = (failure: Http.HttpFailure) => protocol.error({ ...failure, body: hide(failure.body) })
   const accept = protocol.framing === "sse" ? "text/event-stream" : "application/x-ndjson"
   const url = typeof options.url === "string" ? options.url : options.url(model)
-  const answer = yield* Http.send(client, { url, headers, body, accept }, limits, startedAt).pipe(
+  const answer = yield* Http.send(client, { url, headers, body, accept }, watchdog).pipe(
     Effect.mapError((failure) =>
       failure._tag === "HttpFailure"
         ? fail(meaning(failure), "headers", {
@@ -153,14 +154,13 @@ const open = Effect.fnUntraced(function* <S extends Progress>(
     turn: { provider, inputCharacters, conceal: hide },
     notAStream: (body) => meaning(answer.toFailure(body)),
     bodyFailed: Http.bodyFailed,
-    limits,
-    startedAt,
+    watchdog,
     fail: (reason, state) => {
       const { output, ...told } = decoder.told(state)
       return fail(reason, output ? "mid-output" : "before-output", { ...told, requestId: answer.requestId })
     }
   }
-  return yield* EventStream.open(decoding, yield* Effect.scope)
+  return yield* EventStream.open(decoding, scope)
 })
 
 const advised = <R extends Unreachable | InvalidRequest | DeadlineExceeded>(reason: R, advice: string | undefined) =>
@@ -215,8 +215,7 @@ interface CurrentKey extends Key {
 /** Why none could be had is not told: it may quote what a key is had with. */
 const currentKey = (
   key: Key | undefined,
-  limits: Limits.Limits,
-  startedAt: number
+  watchdog: Watchdog.Watchdog
 ): Effect.Effect<CurrentKey | undefined, Authentication | DeadlineExceeded> => {
   if (key === undefined) return Effect.undefined
   const { value } = key
@@ -226,7 +225,7 @@ const currentKey = (
     onFailure: () =>
       new Authentication({ message: "the Effect that gives the token failed. Run it by itself to see why." })
   })
-  return Http.within(had, limits, startedAt)
+  return watchdog.within(had)
 }
 
 /** Keys come out of `Redacted` here and nowhere else. */

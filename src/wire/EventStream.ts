@@ -75,10 +75,8 @@ export interface Options<in out S extends Progress, E> {
   readonly bodyFailed: (error: E) => Reason
   readonly fail: (reason: Reason, state: S) => LlmError
   readonly maxEventLength?: number | undefined
-  /** None where there are none. */
-  readonly limits?: Limits.Limits | undefined
-  /** When the request was sent, by `Watchdog.nowOf`: the time to the first token begins then. */
-  readonly startedAt?: number | undefined
+  /** The turn's. Without one, it may take as long as it takes. */
+  readonly watchdog?: Watchdog.Watchdog | undefined
   /** Told that the body has come to its end: of the connection nothing is left to close. */
   readonly release?: (() => void) | undefined
   /** Sees events before they are given out. */
@@ -109,7 +107,7 @@ export const decode = <S extends Progress, E>(options: Options<S, E>): Stream.St
  * @since 0.1.0
  */
 export const open = Effect.fnUntraced(function* <S extends Progress, E>(options: Options<S, E>, scope: Scope.Scope) {
-  const watchdog = yield* Watchdog.make(scope, options.limits ?? Limits.none, options.startedAt)
+  const watchdog = options.watchdog ?? (yield* Watchdog.make(scope, Limits.none, undefined))
   const decoding = new Decoding(options, watchdog, Duration.toMillis(yield* Settling))
   decoding.more = yield* options.body(scope, decoding)
   return decoding.pull
@@ -149,7 +147,7 @@ class Decoding<S extends Progress, E> implements Receiver<Uint8Array, E> {
     watchdog.onExpired = (which) => {
       const out: Array<LlmEvent> = []
       if (which === "grace") this.complete(out)
-      else this.fail(Limits.exceeded(options.limits ?? Limits.none, which))
+      else this.fail(Limits.exceeded(watchdog.limits, which))
       if (this.waiter !== undefined) this.wake(this.step(out))
     }
   }

@@ -25,8 +25,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type DeadlineExceeded, Disconnected, InvalidRequest, Unreachable } from "../LlmError.ts"
 import * as Body from "./Body.ts"
-import * as Limits from "./Limits.ts"
-import { nowOf } from "./Watchdog.ts"
+import type { Watchdog } from "./Watchdog.ts"
 
 /**
  * A POST of JSON.
@@ -94,15 +93,12 @@ export const maxErrorBody = 64 * 1024
 export const send = Effect.fnUntraced(function* (
   client: HttpClient.HttpClient,
   request: Request,
-  limits: Limits.Limits,
-  startedAt: number
+  watchdog: Watchdog
 ): Effect.fn.Return<Answer, HttpFailure | Unreachable | InvalidRequest | DeadlineExceeded, Scope.Scope> {
   const prepared = yield* Effect.fromResult(check(request))
-  const { release, response } = yield* within(
+  const { release, response } = yield* watchdog.within(
     exchange(HttpClient.withScope(client), request.url, prepared, 0),
-    limits,
-    startedAt,
-    limits.headers
+    watchdog.limits.headers
   )
   const now = yield* Clock.currentTimeMillis
   const requestId = firstHeader(response.headers, requestIdHeaders)
@@ -121,32 +117,6 @@ export const send = Effect.fnUntraced(function* (
   const contentType = response.headers["content-type"] ?? ""
   return { contentType, requestId, body: Body.fromResponse(response), release, toFailure }
 })
-
-/**
- * Does what comes before the answer while there is time: `atMost`, and what the first token and all of
- * the answer have. The turn has begun at `startedAt`, by `Watchdog.nowOf`.
- *
- * @category requests
- * @since 0.1.0
- */
-export const within = <A, E, R>(
-  effect: Effect.Effect<A, E, R>,
-  limits: Limits.Limits,
-  startedAt: number,
-  atMost = Number.POSITIVE_INFINITY
-): Effect.Effect<A, E | DeadlineExceeded, R> =>
-  Effect.flatMap(Clock.Clock, (clock) => {
-    const now = nowOf(clock)
-    const firstToken = startedAt + limits.firstToken - now
-    const total = limits.expiresAt - now
-    const left = Math.min(atMost, firstToken, total)
-    if (left === Number.POSITIVE_INFINITY) return effect
-    const which = left === total ? "total" : left === firstToken ? "first-token" : "headers"
-    return Effect.timeoutOrElse(effect, {
-      duration: Math.max(0, left),
-      orElse: () => Effect.fail(Limits.exceeded(limits, which))
-    })
-  })
 
 const maxRedirects = 5
 

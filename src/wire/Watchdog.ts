@@ -1,15 +1,17 @@
 /**
- * One watchdog for a whole stream: how long its consumer waits for a token, by `Clock`.
+ * One watchdog for a whole turn: how long its consumer waits for the head of the answer, and for each token,
+ * by `Clock`.
  *
  * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
+import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
+import type { DeadlineExceeded } from "../LlmError.ts"
 import { isToken, type LlmEvent } from "../LlmEvent.ts"
-import type { Limits } from "./Limits.ts"
+import * as Limits from "./Limits.ts"
 
 /**
  * Counts the time that pulls wait for a token, and says when it is too long. The time between pulls is
@@ -23,36 +25,78 @@ import type { Limits } from "./Limits.ts"
  */
 export class Watchdog {
   /** What is to be done when it has been too long. */
-  onExpired: (which: "first-token" | "idle" | "total" | "grace") => void = () => {}
+  onExpired: (which: Limits.Which | "grace") => void = () => {}
+  readonly limits: Limits.Limits
   private readonly clock: Clock.Clock
   private readonly run: (effect: Effect.Effect<void>) => Fiber.Fiber<void>
-  private readonly limits: Limits
-  private which: "first-token" | "idle" | "grace" = "first-token"
+  private which: Exclude<Limits.Which, "total"> | "grace" = "first-token"
   private limit: number
-  private waited: number
-  /** When the pull that waits has begun to. */
+  private waited = 0
+  /** When what waits has begun to. */
   private since: number | undefined
   private sleeper: Fiber.Fiber<void> | undefined
   private wakesAt = Number.POSITIVE_INFINITY
 
-  /** `waited` is what has passed of the time to the first token. */
+  /** Without `since`, nothing waits until a pull does. */
   constructor(
     clock: Clock.Clock,
     run: (effect: Effect.Effect<void>) => Fiber.Fiber<void>,
-    limits: Limits,
-    waited: number
+    limits: Limits.Limits,
+    since: number | undefined
   ) {
     this.clock = clock
     this.run = run
     this.limits = limits
     this.limit = limits.firstToken
-    this.waited = waited
+    this.since = since
   }
 
-  /** A pull begins to wait. */
+  /**
+   * Does what comes before the answer, such as the request, while there is time: what the first token and all
+   * of the answer have, and `atMost`, which is what the head has.
+   */
+  within<A, E, R>(
+    effect: Effect.Effect<A, E, R>,
+    atMost = Number.POSITIVE_INFINITY
+  ): Effect.Effect<A, E | DeadlineExceeded, R> {
+    return Effect.flatMap(Effect.context<R>(), (context) => {
+      const now = nowOf(this.clock)
+      this.since ??= now
+      const untilHead = this.waited + now - this.since + atMost
+      if (untilHead < this.limit) {
+        this.which = "headers"
+        this.limit = untilHead
+      }
+      if (this.due(now) === Number.POSITIVE_INFINITY) return effect
+      return Effect.callback<A, E | DeadlineExceeded>((resume) => {
+        let fiber: Fiber.Fiber<A, E> | undefined
+        let isOver = false
+        const leave = Effect.suspend(() => (fiber === undefined ? Effect.void : Fiber.interrupt(fiber)))
+        const end = (): void => {
+          isOver = true
+          this.which = "first-token"
+          this.limit = this.limits.firstToken
+        }
+        this.onExpired = (which) => {
+          end()
+          if (which !== "grace") resume(Effect.andThen(leave, Effect.fail(Limits.exceeded(this.limits, which))))
+        }
+        this.begin()
+        if (isOver) return
+        fiber = Effect.runForkWith(context)(effect)
+        fiber.addObserver((exit) => {
+          end()
+          resume(exit)
+        })
+        return leave
+      })
+    })
+  }
+
+  /** A pull begins to wait, or waits on. */
   begin(): void {
     const now = nowOf(this.clock)
-    this.since = now
+    this.since ??= now
     const due = this.due(now)
     if (due <= now) this.expire(now)
     else if (due < this.wakesAt) this.sleepUntil(due, now)
@@ -80,7 +124,9 @@ export class Watchdog {
     this.which = "grace"
     this.limit = grace
     this.waited = 0
-    if (this.since !== undefined) this.begin()
+    if (this.since === undefined) return
+    this.since = undefined
+    this.begin()
   }
 
   /** Expires if the time for all of the answer is over, whether or not a pull has waited. */
@@ -99,14 +145,16 @@ export class Watchdog {
   }
 
   private expire(now: number): void {
-    this.since = undefined
+    this.pause()
     this.onExpired(this.limits.expiresAt <= now ? "total" : this.which)
   }
 
   private sleepUntil(due: number, now: number): void {
     this.sleeper?.interruptUnsafe()
-    this.wakesAt = due
-    this.sleeper = this.run(Effect.andThen(this.clock.sleep(Duration.millis(Math.ceil(due - now))), this.look))
+    // The first token is mostly given more time than the next: who looks so soon need not sleep anew for that.
+    const forMillis = Math.ceil(Math.min(due - now, this.limits.idle))
+    this.wakesAt = now + forMillis
+    this.sleeper = this.run(Effect.andThen(this.clock.sleep(Duration.millis(forMillis)), this.look))
   }
 
   private readonly look = Effect.sync(() => {
@@ -121,15 +169,20 @@ export class Watchdog {
 }
 
 /**
- * Makes a watchdog that ends with the scope. The request was sent at `startedAt`, by {@link nowOf}.
+ * Makes a watchdog that ends with the scope. The turn has begun at `startedAt`, by {@link nowOf}: what has
+ * passed since is a wait.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.fnUntraced(function* (scope: Scope.Scope, limits: Limits, startedAt: number | undefined) {
+export const make = Effect.fnUntraced(function* (
+  scope: Scope.Scope,
+  limits: Limits.Limits,
+  startedAt: number | undefined
+) {
   const clock = yield* Clock.Clock
   const run = Effect.runForkWith(yield* Effect.context<never>())
-  const watchdog = new Watchdog(clock, run, limits, startedAt === undefined ? 0 : nowOf(clock) - startedAt)
+  const watchdog = new Watchdog(clock, run, limits, startedAt)
   yield* Scope.addFinalizer(
     scope,
     Effect.sync(() => watchdog.stop())
