@@ -3,7 +3,6 @@
  *
  * @since 0.1.0
  */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as Redacted from "effect/Redacted"
@@ -117,10 +116,9 @@ const open = Effect.fnUntraced(function* <S extends Progress>(
       ...defined(details, hideKeys)
     })
 
-  const startedAt = Watchdog.nowOf(yield* Clock.Clock)
   const limits = yield* Effect.mapError(Deadlines.limits, (reason) => fail(reason, "request", {}))
   const scope = yield* Effect.scope
-  const watchdog = yield* Watchdog.make(scope, limits, startedAt)
+  const watchdog = yield* Watchdog.make(scope, limits)
   const encoded = protocol.encode(request, options.model)
   if (Result.isFailure(encoded)) return yield* fail(encoded.failure, "request", {})
   const { body, inputCharacters } = encoded.success

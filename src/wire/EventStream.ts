@@ -107,7 +107,7 @@ export const decode = <S extends Progress, E>(options: Options<S, E>): Stream.St
  * @since 0.1.0
  */
 export const open = Effect.fnUntraced(function* <S extends Progress, E>(options: Options<S, E>, scope: Scope.Scope) {
-  const watchdog = options.watchdog ?? (yield* Watchdog.make(scope, Limits.none, undefined))
+  const watchdog = options.watchdog ?? (yield* Watchdog.make(scope, Limits.none))
   const decoding = new Decoding(options, watchdog, Duration.toMillis(yield* Settling))
   decoding.more = yield* options.body(scope, decoding)
   return decoding.pull

@@ -37,18 +37,11 @@ export class Watchdog {
   private sleeper: Fiber.Fiber<void> | undefined
   private wakesAt = Number.POSITIVE_INFINITY
 
-  /** Without `since`, nothing waits until a pull does. */
-  constructor(
-    clock: Clock.Clock,
-    run: (effect: Effect.Effect<void>) => Fiber.Fiber<void>,
-    limits: Limits.Limits,
-    since: number | undefined
-  ) {
+  constructor(clock: Clock.Clock, run: (effect: Effect.Effect<void>) => Fiber.Fiber<void>, limits: Limits.Limits) {
     this.clock = clock
     this.run = run
     this.limits = limits
     this.limit = limits.firstToken
-    this.since = since
   }
 
   /**
@@ -169,20 +162,15 @@ export class Watchdog {
 }
 
 /**
- * Makes a watchdog that ends with the scope. The turn has begun at `startedAt`, by {@link nowOf}: what has
- * passed since is a wait.
+ * Makes a watchdog that ends with the scope. Its time begins when something first waits.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.fnUntraced(function* (
-  scope: Scope.Scope,
-  limits: Limits.Limits,
-  startedAt: number | undefined
-) {
+export const make = Effect.fnUntraced(function* (scope: Scope.Scope, limits: Limits.Limits) {
   const clock = yield* Clock.Clock
   const run = Effect.runForkWith(yield* Effect.context<never>())
-  const watchdog = new Watchdog(clock, run, limits, startedAt)
+  const watchdog = new Watchdog(clock, run, limits)
   yield* Scope.addFinalizer(
     scope,
     Effect.sync(() => watchdog.stop())

@@ -18,9 +18,9 @@ import { token } from "../support/scriptedLlm.ts"
 const started: LlmEvent = { _tag: "Started" }
 
 describe("a watchdog", () => {
-  const watched = Effect.fnUntraced(function* (limits: Partial<Limits.Limits>, startedAt?: number) {
+  const watched = Effect.fnUntraced(function* (limits: Partial<Limits.Limits>) {
     const inlet = new Inlet.Inlet<LlmEvent, never>()
-    const watchdog = yield* Watchdog.make(yield* Effect.scope, { ...Limits.none, ...limits }, startedAt)
+    const watchdog = yield* Watchdog.make(yield* Effect.scope, { ...Limits.none, ...limits })
     inlet.watchdog = watchdog
     const expired: Array<string> = []
     watchdog.onExpired = (which) => {
@@ -60,18 +60,6 @@ describe("a watchdog", () => {
       yield* Fiber.interrupt(left)
       yield* TestClock.adjust("1 hour")
       yield* give(19, started)
-      expect(expired).toEqual([])
-      yield* give(1, started)
-      expect(expired).toEqual(["first-token"])
-    }).pipe(Effect.scoped)
-  )
-
-  it.effect("the time before it was made counts to the first token, where it is told", () =>
-    Effect.gen(function* () {
-      const startedAt = Watchdog.nowOf(yield* Clock.Clock)
-      yield* TestClock.adjust("10 seconds")
-      const { expired, give } = yield* watched({ firstToken: 50_000 }, startedAt)
-      yield* give(39, started)
       expect(expired).toEqual([])
       yield* give(1, started)
       expect(expired).toEqual(["first-token"])
@@ -154,8 +142,8 @@ describe("a watchdog", () => {
   )
 
   describe("within", () => {
-    const make = (limits: Partial<Limits.Limits>, startedAt?: number) =>
-      Effect.flatMap(Effect.scope, (scope) => Watchdog.make(scope, { ...Limits.none, ...limits }, startedAt))
+    const make = (limits: Partial<Limits.Limits>) =>
+      Effect.flatMap(Effect.scope, (scope) => Watchdog.make(scope, { ...Limits.none, ...limits }))
 
     const named = { headers: 3000, firstToken: 5000, total: 7000 }
 
@@ -225,19 +213,17 @@ describe("a watchdog", () => {
 
     it.effect("what is too late from the beginning is not begun", () =>
       Effect.gen(function* () {
-        const startedAt = Watchdog.nowOf(yield* Clock.Clock)
+        const watchdog = yield* make({ ...named, expiresAt: Watchdog.nowOf(yield* Clock.Clock) + 5000 })
         yield* TestClock.adjust("5 seconds")
-        const watchdog = yield* make(named, startedAt)
         let begun = false
         const exit = yield* Effect.exit(watchdog.within(Effect.sync(() => void (begun = true))))
-        expect([which(exit), begun]).toEqual(["first-token", false])
+        expect([which(exit), begun]).toEqual(["total", false])
       }).pipe(Effect.scoped)
     )
 
-    it.effect("the head has its time from its own beginning, and the first token from that of the turn", () =>
+    it.effect("the head has its time from its own beginning, and the first token from that of all before it", () =>
       Effect.gen(function* () {
-        const startedAt = Watchdog.nowOf(yield* Clock.Clock)
-        const { expired, give, watchdog } = yield* watched({ firstToken: 9000 }, startedAt)
+        const { expired, give, watchdog } = yield* watched({ firstToken: 9000 })
         const onExpired = watchdog.onExpired
         const take = Effect.fnUntraced(function* (seconds: number, atMost?: number) {
           const wait = watchdog.within(Effect.sleep(Duration.seconds(seconds)), atMost)

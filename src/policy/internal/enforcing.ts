@@ -30,7 +30,7 @@ export const enforced = (
         const inForce = yield* Effect.mapError(limits, (reason) => told.error(reason))
         const inlet = new Inlet.Inlet<LlmEvent, LlmError>()
         inlet.more = yield* Inlet.fromStream(events, scope, inlet)
-        const watchdog = yield* Watchdog.make(scope, inForce, undefined)
+        const watchdog = yield* Watchdog.make(scope, inForce)
         inlet.watchdog = watchdog
         watchdog.onExpired = (which) => {
           if (which !== "grace") inlet.end(Effect.fail(told.error(Limits.exceeded(inForce, which))))
