@@ -144,8 +144,10 @@ export class Watchdog {
 
   private sleepUntil(due: number, now: number): void {
     this.sleeper?.interruptUnsafe()
-    // The first token is mostly given more time than the next: who looks so soon need not sleep anew for that.
-    const forMillis = Math.ceil(Math.min(due - now, this.limits.idle))
+    const left = Math.ceil(due - now)
+    const { idle } = this.limits
+    // The token after the next is due sooner, often by half: one look more spares it a sleeper of its own.
+    const forMillis = idle < left && left <= 2 * idle ? Math.ceil(idle) : left
     this.wakesAt = now + forMillis
     this.sleeper = this.run(Effect.andThen(this.clock.sleep(Duration.millis(forMillis)), this.look))
   }

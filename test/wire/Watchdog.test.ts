@@ -104,6 +104,28 @@ describe("a watchdog", () => {
     })
   )
 
+  it.effect("however short what is allowed between tokens, the first is waited for in one sleep", () =>
+    Effect.gen(function* () {
+      for (const idle of [0, 1, 1000]) {
+        let slept = 0
+        const clock = yield* Clock.Clock
+        const counted: Clock.Clock = Object.assign(Object.create(clock), {
+          sleep: (duration: Duration.Duration) =>
+            Effect.andThen(
+              Effect.sync(() => slept++),
+              clock.sleep(duration)
+            )
+        })
+        const made = Effect.provideService(watched({ firstToken: 120_000, idle }), Clock.Clock, counted)
+        const { expired, pull } = yield* made
+        const waits = yield* Effect.forkChild(pull, { startImmediately: true })
+        yield* TestClock.adjust("119 seconds")
+        expect([slept, expired]).toEqual([1, []])
+        yield* Fiber.interrupt(waits)
+      }
+    }).pipe(Effect.scoped)
+  )
+
   it.effect("the first token may take longer than the next", () =>
     Effect.gen(function* () {
       const { expired, give } = yield* watched({ firstToken: 120_000, idle: 50_000 })
