@@ -56,31 +56,25 @@ export class Watchdog {
       const now = nowOf(this.clock)
       this.since ??= now
       const untilHead = this.waited + now - this.since + atMost
-      if (untilHead < this.limit) {
-        this.which = "headers"
-        this.limit = untilHead
-      }
-      if (this.due(now) === Number.POSITIVE_INFINITY) return effect
+      const which = untilHead < this.limit ? "headers" : "first-token"
+      this.which = which
+      this.limit = Math.min(untilHead, this.limit)
+      const due = this.due(now)
+      if (due === Number.POSITIVE_INFINITY) return effect
+      const tooLate = (which: Limits.Which) => Effect.fail(Limits.exceeded(this.limits, which))
+      if (due <= now) return tooLate(this.limits.expiresAt <= now ? "total" : which)
       return Effect.callback<A, E | DeadlineExceeded>((resume) => {
-        let fiber: Fiber.Fiber<A, E> | undefined
-        let isOver = false
-        const leave = Effect.suspend(() => (fiber === undefined ? Effect.void : Fiber.interrupt(fiber)))
-        const end = (): void => {
-          isOver = true
+        const fiber = Effect.runForkWith(context)(effect)
+        const leave = Fiber.interrupt(fiber)
+        fiber.addObserver((exit) => {
           this.which = "first-token"
           this.limit = this.limits.firstToken
-        }
-        this.onExpired = (which) => {
-          end()
-          if (which !== "grace") resume(Effect.andThen(leave, Effect.fail(Limits.exceeded(this.limits, which))))
-        }
-        this.begin()
-        if (isOver) return
-        fiber = Effect.runForkWith(context)(effect)
-        fiber.addObserver((exit) => {
-          end()
           resume(exit)
         })
+        this.onExpired = (which) => {
+          if (which !== "grace") resume(Effect.andThen(leave, tooLate(which)))
+        }
+        this.begin()
         return leave
       })
     })
@@ -146,7 +140,7 @@ export class Watchdog {
     this.sleeper?.interruptUnsafe()
     const left = Math.ceil(due - now)
     const { idle } = this.limits
-    // The token after the next is due sooner, often by half: one look more spares it a sleeper of its own.
+    // The token after the first is due sooner, often by half: one look more spares it a sleeper of its own.
     const forMillis = idle < left && left <= 2 * idle ? Math.ceil(idle) : left
     this.wakesAt = now + forMillis
     this.sleeper = this.run(Effect.andThen(this.clock.sleep(Duration.millis(forMillis)), this.look))
