@@ -22,6 +22,7 @@ export const maxCopied = 13
 export const QUOTE = 0x22
 const BACKSLASH = 0x5c
 const SPACE = 0x20
+const CLOSE = 0x7d
 
 /**
  * Where a string ends, has its first escape, or a character that it must not have, searched from within it.
@@ -71,15 +72,15 @@ export const endOfNumber = (text: string, start: number): number => {
 }
 
 /**
- * Where the text that a brace or a bracket closes ends, spaces before and after it included; else -1.
+ * Where an object ends of which nothing but the last brace is left, spaces before and after it included; else -1.
  *
  * @category scanning
  * @since 0.1.0
  */
-export const endOfPadded = (text: string, start: number, close: number): number => {
+export const endOfPadded = (text: string, start: number): number => {
   let position = start
   while (text.charCodeAt(position) === SPACE) position++
-  if (text.charCodeAt(position) !== close) return -1
+  if (text.charCodeAt(position) !== CLOSE) return -1
   position++
   while (text.charCodeAt(position) === SPACE) position++
   return position

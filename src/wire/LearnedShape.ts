@@ -12,6 +12,7 @@
  *
  * @since 0.1.0
  */
+import * as Predicate from "effect/Predicate"
 import type { Path } from "./Decoder.ts"
 import { closingQuote, endOfNumber, endOfPadded, endOfPlain, maxCopied, QUOTE, stringOf } from "./JsonText.ts"
 import { isAlike, pathOf, type Scalar, scan } from "./Scalars.ts"
@@ -48,7 +49,7 @@ export class LearnedShape {
     }
     this.last = undefined
     const value = parseJson(line)
-    if (this.lessons === 0 || line.length > maxLineLength || typeof value !== "object" || value === null) return value
+    if (this.lessons === 0 || line.length > maxLineLength || !Predicate.isObject(value)) return value
     this.lessons--
     this.last = learn(shapes, this.recent, new Lesson(line, value))
     return value
@@ -101,10 +102,8 @@ class Lesson {
 }
 
 interface Shape {
-  /** The text before, between and after the holes: one more than there are holes. */
+  /** The text before, between and after the holes, up to the last brace: one more than there are holes. */
   readonly pieces: ReadonlyArray<string>
-  /** What closes the line: a brace, or a bracket, which is not in the last piece. */
-  readonly close: number
   readonly strings: ReadonlyArray<boolean>
   /** What the holes of the last match held, in their order. */
   readonly found: Array<string | number>
@@ -164,7 +163,7 @@ const match = (shape: Shape, line: string): object | undefined => {
     if (line.slice(position, position + piece.length) !== piece) return undefined
     position += piece.length
   }
-  return endOfPadded(line, position, shape.close) === line.length ? fill(shape.root, found) : undefined
+  return endOfPadded(line, position) === line.length ? fill(shape.root, found) : undefined
 }
 
 const fill = (node: Node, found: ReadonlyArray<string | number>): object => {
@@ -245,7 +244,6 @@ const makeShape = (lesson: Lesson, holes: Array<number>): Shape | undefined => {
   const paths = scalars.map(({ place }) => pathOf(place))
   return {
     pieces,
-    close: tail.charCodeAt(tail.length - 1),
     strings: scalars.map(({ kind }) => kind === "string"),
     found: scalars.map(() => 0),
     root: makeNode(
@@ -280,7 +278,6 @@ const makeTemplate = (
     pieces,
     strings: shape.strings,
     answer: index,
-    close: shape.close,
     end: frame.slice(start + line.length)
   })
 }

@@ -15,15 +15,13 @@ import { closingQuote, endOfNumber, endOfPadded, endOfPlain, maxCopied, QUOTE, s
  * @since 0.1.0
  */
 export interface Parts {
-  /** The text before, between and after the holes: one more than there are holes. */
+  /** The text before, between and after the holes, up to the last brace: one more than there are holes. */
   readonly pieces: ReadonlyArray<string>
   /** Whether a hole holds a string, or a whole number. */
   readonly strings: ReadonlyArray<boolean>
   /** Which hole is the piece of the answer: a string. */
   readonly answer: number
-  /** The brace that closes the value, which spaces may stand around. */
-  readonly close: number
-  /** What ends the frame after that. */
+  /** What ends the frame after that brace, which spaces may stand around. */
   readonly end: string
 }
 
@@ -45,7 +43,7 @@ export class Template {
 
   /** Whether such a frame begins at a position: gives where it ends, or -1. Sets {@link found}. */
   match(text: string, start: number): number {
-    const { answer, close, end, pieces, strings } = this.parts
+    const { answer, end, pieces, strings } = this.parts
     const first = pieces[0]!
     // Measured: comparing slices costs a third of `startsWith` with a position.
     if (text.slice(start, start + first.length) !== first) return -1
@@ -65,7 +63,7 @@ export class Template {
       if (text.slice(position, position + piece.length) !== piece) return -1
       position += piece.length
     }
-    position = endOfPadded(text, position, close)
+    position = endOfPadded(text, position)
     return position !== -1 && text.slice(position, position + end.length) === end ? position + end.length : -1
   }
 

@@ -36,6 +36,8 @@ const responses = (i: number, delta: string): string =>
   `{"type":"response.output_text.delta","sequence_number":${i},"item_id":"msg_1","output_index":0,"delta":${delta}}`
 const padded = (i: number, delta: string): string =>
   ` { "type" : "content_block_delta" , "index" : ${i % 3} , "delta" : { "text" : ${delta} } } ${" ".repeat(i % 2)}`
+const unevenlyPadded = (i: number, delta: string): string =>
+  `{"type":"content_block_delta","delta":{"text":${delta}}${" ".repeat((i + 2) % 5)}}${" ".repeat((i + 1) % 3)}`
 
 describe("both paths agree", () => {
   const folder = fileURLToPath(new URL("../fixtures/openai-chat/", import.meta.url))
@@ -101,6 +103,10 @@ describe("both paths agree", () => {
     agree(lines)
   })
 
+  it("on arrays, also where one ends as an object does", () => {
+    agree(['["a"]', '["b"]', '["c"]', '["d"}', '["e"]'])
+  })
+
   it("on keys that repeat, are escaped or are __proto__", () => {
     const lines = (key: string) => [1, 2, 3, 4].map((i) => `{"a":"${i}",${key}:"${i * 10}","b":{"c":"${i}"}}`)
     agree([1, 2, 3, 4].map((i) => `{"a":"${i}","b":"${i * 10}","b":"same"}`))
@@ -158,7 +164,8 @@ describe("the shape is used", () => {
   it.each([
     ["chat", chat],
     ["responses", responses],
-    ["padded", padded]
+    ["padded", padded],
+    ["differently padded", unevenlyPadded]
   ])("for almost every line of a %s stream", (_, envelope) => {
     expect(countParses(words.map((word, i) => envelope(i, word)))).toBeLessThan(10)
   })
