@@ -224,6 +224,7 @@ describe("a watchdog", () => {
     it.effect("what takes too long has ended before that is told", () =>
       Effect.gen(function* () {
         const watchdog = yield* make(named)
+        // Of TestClock: nothing waits in real time.
         const slowToEnd = Effect.onInterrupt(Effect.never, () => Effect.sleep("10 seconds"))
         const fiber = yield* Effect.forkChild(Effect.exit(watchdog.within(slowToEnd)), { startImmediately: true })
         yield* TestClock.adjust("14 seconds")
@@ -248,6 +249,7 @@ describe("a watchdog", () => {
         const { expired, give, watchdog } = yield* watched({ firstToken: 9000 })
         const onExpired = watchdog.onExpired
         const take = Effect.fnUntraced(function* (seconds: number, atMost?: number) {
+          // Of TestClock: nothing waits in real time.
           const wait = watchdog.within(Effect.sleep(Duration.seconds(seconds)), atMost)
           const fiber = yield* Effect.forkChild(Effect.exit(wait), { startImmediately: true })
           yield* TestClock.adjust(Duration.seconds(seconds))
