@@ -30,27 +30,28 @@ export interface Input {
  * @category encoding
  * @since 0.1.0
  */
-export const encode = (messages: ReadonlyArray<Prompt.Message>): Encoded<Input> =>
-  Result.gen(function* () {
-    const system: Array<Body> = []
-    const turns: Array<Turn> = []
-    for (const message of messages) {
-      if (message.role !== "system") {
-        add(turns, message.role === "assistant" ? "assistant" : "user", yield* encodeMessage(message))
-        continue
-      }
-      const blocks = textBlocks(message.content, message)
-      // What stands before the first message has its place in the field, whatever it says.
-      if (option(message, "inPlace") === true && turns.length > 0) add(turns, "system", blocks)
-      else system.push(...blocks)
+export const encode = (messages: ReadonlyArray<Prompt.Message>): Encoded<Input> => {
+  const system: Array<Body> = []
+  const turns: Array<Turn> = []
+  for (const message of messages) {
+    if (message.role !== "system") {
+      const blocks = encodeMessage(message)
+      if (Result.isFailure(blocks)) return Result.fail(blocks.failure)
+      add(turns, message.role === "assistant" ? "assistant" : "user", blocks.success)
+      continue
     }
-    const last = turns.at(-1)
-    if (last?.role === "assistant") trimEnd(last.content)
-    return {
-      system: system.length === 0 ? undefined : content(system),
-      messages: turns.map((turn) => ({ role: turn.role, content: content(inOrder(turn)) }))
-    }
+    const blocks = textBlocks(message.content, message)
+    // What stands before the first message has its place in the field, whatever it says.
+    if (option(message, "inPlace") === true && turns.length > 0) add(turns, "system", blocks)
+    else system.push(...blocks)
+  }
+  const last = turns.at(-1)
+  if (last?.role === "assistant") trimEnd(last.content)
+  return Result.succeed({
+    system: system.length === 0 ? undefined : content(system),
+    messages: turns.map((turn) => ({ role: turn.role, content: content(inOrder(turn)) }))
   })
+}
 
 /**
  * A provider option, read under `anthropic`.
@@ -107,32 +108,38 @@ const cacheControl = (of: { readonly options: Prompt.ProviderOptions }): unknown
   return mark === true ? { type: "ephemeral" } : isRecord(mark) ? mark : undefined
 }
 
-const encodeMessage = (message: Exclude<Prompt.Message, Prompt.SystemMessage>): Encoded<ReadonlyArray<Body>> =>
-  Result.gen(function* () {
-    const blocks =
-      message.role === "user"
-        ? yield* encodeParts(message.content)
-        : message.role === "assistant"
-          ? yield* encodeAssistant(message)
-          : yield* encodeResults(message)
-    const mark = cacheControl(message)
+const encodeMessage = (message: Exclude<Prompt.Message, Prompt.SystemMessage>): Encoded<ReadonlyArray<Body>> => {
+  const encoded: Encoded<ReadonlyArray<Body>> =
+    message.role === "user"
+      ? encodeParts(message.content)
+      : message.role === "assistant"
+        ? encodeAssistant(message)
+        : encodeResults(message)
+  const mark = cacheControl(message)
+  if (mark === undefined) return encoded
+  return Result.map(encoded, (blocks) => {
     // Thinking cannot be marked; it is cached with what comes after it.
-    const at = mark === undefined ? -1 : blocks.findLastIndex((block) => !isThinking(block))
+    const at = blocks.findLastIndex((block) => !isThinking(block))
     if (at === -1) return blocks
     return blocks.with(at, { ...blocks[at], cache_control: blocks[at]!["cache_control"] ?? mark })
   })
+}
 
 const isThinking = (block: Body): boolean => block["type"] === "thinking" || block["type"] === "redacted_thinking"
 
-const encodeParts = (parts: ReadonlyArray<Prompt.TextPart | Prompt.FilePart>): Encoded<Array<Body>> =>
-  Result.gen(function* () {
-    const blocks: Array<Body> = []
-    for (const part of parts) {
-      if (part.type === "text") blocks.push(...textBlocks(part.text, part))
-      else blocks.push(yield* encodeFile(part))
+const encodeParts = (parts: ReadonlyArray<Prompt.TextPart | Prompt.FilePart>): Encoded<Array<Body>> => {
+  const blocks: Array<Body> = []
+  for (const part of parts) {
+    if (part.type === "text") {
+      blocks.push(...textBlocks(part.text, part))
+      continue
     }
-    return blocks
-  })
+    const file = encodeFile(part)
+    if (Result.isFailure(file)) return Result.fail(file.failure)
+    blocks.push(file.success)
+  }
+  return Result.succeed(blocks)
+}
 
 // -----------------------------------------------------------------------------
 // files

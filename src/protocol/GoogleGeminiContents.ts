@@ -93,14 +93,15 @@ export const option = (of: { readonly options: Prompt.ProviderOptions }, name: s
   return isRecord(options) ? options[name] : undefined
 }
 
-const encodeUser = (message: Prompt.UserMessage): Encoded<ReadonlyArray<Body>> =>
-  Result.gen(function* () {
-    const parts: Array<Body> = []
-    for (const part of message.content) {
-      parts.push(part.type === "text" ? { text: part.text } : yield* encodeFile(part))
-    }
-    return parts
-  })
+const encodeUser = (message: Prompt.UserMessage): Encoded<ReadonlyArray<Body>> => {
+  const parts: Array<Body> = []
+  for (const part of message.content) {
+    const encoded = part.type === "text" ? Result.succeed({ text: part.text }) : encodeFile(part)
+    if (Result.isFailure(encoded)) return Result.fail(encoded.failure)
+    parts.push(encoded.success)
+  }
+  return Result.succeed(parts)
+}
 
 const encodeAssistant = (
   message: Prompt.AssistantMessage,

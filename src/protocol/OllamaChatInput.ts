@@ -24,20 +24,27 @@ export const encode = (message: Prompt.Message): Encoded<ReadonlyArray<Body>> =>
     case "system":
       return Result.succeed([{ role: "system", content: message.content }])
     case "user":
-      return Result.gen(function* () {
-        const texts: Array<string> = []
-        const images: Array<string> = []
-        for (const part of message.content) {
-          if (part.type === "text") texts.push(part.text)
-          else images.push(yield* encodeImage(part))
-        }
-        return [{ role: "user", content: texts.join("\n"), images: images.length === 0 ? undefined : images }]
-      })
+      return encodeUser(message)
     case "assistant":
       return encodeAssistant(message)
     case "tool":
       return encodeToolResults(message)
   }
+}
+
+const encodeUser = (message: Prompt.UserMessage): Encoded<ReadonlyArray<Body>> => {
+  const texts: Array<string> = []
+  const images: Array<string> = []
+  for (const part of message.content) {
+    if (part.type === "text") {
+      texts.push(part.text)
+      continue
+    }
+    const image = encodeImage(part)
+    if (Result.isFailure(image)) return Result.fail(image.failure)
+    images.push(image.success)
+  }
+  return Result.succeed([{ role: "user", content: texts.join("\n"), images: images.length === 0 ? undefined : images }])
 }
 
 const encodeImage = ({ data, mediaType }: Prompt.FilePart): Encoded<string> => {

@@ -21,17 +21,18 @@ import type { Body, Encoded } from "./RequestParts.ts"
  * @category encoding
  * @since 0.1.0
  */
-export const encode = (prompt: ReadonlyArray<Prompt.Message>, deviations: Deviations): Encoded<ReadonlyArray<Body>> =>
-  Result.gen(function* () {
-    const messages: Array<Body> = []
-    for (const message of prompt) {
-      if (deviations.unsupported?.includes("name") && option(message, "name") !== undefined) {
-        return yield* unsupported("the name of a message")
-      }
-      messages.push(...(yield* encodeMessage(message, deviations)))
+export const encode = (prompt: ReadonlyArray<Prompt.Message>, deviations: Deviations): Encoded<ReadonlyArray<Body>> => {
+  const messages: Array<Body> = []
+  for (const message of prompt) {
+    if (deviations.unsupported?.includes("name") && option(message, "name") !== undefined) {
+      return unsupported("the name of a message")
     }
-    return messages
-  })
+    const encoded = encodeMessage(message, deviations)
+    if (Result.isFailure(encoded)) return encoded
+    messages.push(...encoded.success)
+  }
+  return Result.succeed(messages)
+}
 
 const encodeMessage = (message: Prompt.Message, deviations: Deviations): Encoded<ReadonlyArray<Body>> => {
   switch (message.role) {
@@ -40,22 +41,27 @@ const encodeMessage = (message: Prompt.Message, deviations: Deviations): Encoded
       return Result.succeed([{ role: isDeveloper ? "developer" : "system", content: message.content }])
     }
     case "user":
-      return Result.gen(function* () {
-        const name = option(message, "name")
-        const [first, ...others] = message.content
-        // Plain text is sent as a string: not every server that speaks this protocol reads arrays.
-        if (first?.type === "text" && others.length === 0) return [{ role: "user", name, content: first.text }]
-        const content: Array<Body> = []
-        for (const part of message.content) {
-          content.push(part.type === "text" ? textPart(part.text) : yield* encodeFile(part))
-        }
-        return [{ role: "user", name, content }]
-      })
+      return Result.map(encodeContent(message.content), (content) => [
+        { role: "user", name: option(message, "name"), content }
+      ])
     case "assistant":
       return encodeAssistant(message, deviations)
     case "tool":
       return encodeToolResults(message)
   }
+}
+
+/** Plain text is sent as a string: not every server that speaks this protocol reads arrays. */
+const encodeContent = (parts: ReadonlyArray<Prompt.TextPart | Prompt.FilePart>): Encoded<unknown> => {
+  const [first, ...others] = parts
+  if (first?.type === "text" && others.length === 0) return Result.succeed(first.text)
+  return Result.gen(function* () {
+    const content: Array<Body> = []
+    for (const part of parts) {
+      content.push(part.type === "text" ? textPart(part.text) : yield* encodeFile(part))
+    }
+    return content
+  })
 }
 
 const encodeAssistant = (message: Prompt.AssistantMessage, { history }: Deviations): Encoded<ReadonlyArray<Body>> => {

@@ -74,8 +74,9 @@ export interface Tools {
  * @category encoding
  * @since 0.1.0
  */
-export const tools = (request: LlmRequest.LlmRequest, deviations: Deviations): Encoded<Tools> =>
-  Result.gen(function* () {
+export const tools = (request: LlmRequest.LlmRequest, deviations: Deviations): Encoded<Tools> => {
+  if (request.toolkit === undefined && request.toolChoice === undefined) return none
+  return Result.gen(function* () {
     const known = yield* OpenAiRequest.functionTools(request.toolkit, unsupported)
     const all =
       deviations.strictTools === false
@@ -101,6 +102,9 @@ export const tools = (request: LlmRequest.LlmRequest, deviations: Deviations): E
     )
     return { tools: all, choice: inWords }
   })
+}
+
+const none: Encoded<Tools> = Result.succeed({ tools: [], choice: undefined })
 
 const encodeMode = (
   mode: "auto" | "none" | "required" | undefined,

@@ -366,6 +366,19 @@ describe("messages", () => {
       })
     })
 
+    it("a mark of a message that has but thinking marks nothing", () => {
+      const thought = [Prompt.reasoningPart({ text: "Hm.", ...options({ signature: "s" }) })]
+      const prompt = Prompt.fromMessages([
+        Prompt.userMessage({ content: [Prompt.textPart({ text: "A" })] }),
+        Prompt.assistantMessage({ content: thought, ...options({ cacheControl: true }) })
+      ])
+      const [, turn] = messages(prompt) as ReadonlyArray<unknown>
+      expect(turn).toEqual({
+        role: "assistant",
+        content: [{ type: "thinking", thinking: "Hm.", signature: "s" }]
+      })
+    })
+
     it("a mark of a part wins over its message's; what has none has none", () => {
       const content = [Prompt.textPart({ text: "A", ...options({ cacheControl: { type: "ephemeral", ttl: "5m" } }) })]
       const prompt = Prompt.fromMessages([Prompt.userMessage({ content, ...options({ cacheControl: true }) })])

@@ -169,6 +169,11 @@ describe("tools", () => {
   ] as const)("choice %j", (toolChoice, expected) =>
     expect(body({ prompt: "Hi", toolkit, toolChoice })["tool_choice"]).toEqual(expected)
   )
+
+  it("choice without tools is sent, and one of a tool refused", () => {
+    expect(body({ prompt: "Hi", toolChoice: "required" })["tool_choice"]).toBe("required")
+    expect(failure({ prompt: "Hi", toolChoice: { tool: "weather" } })).toMatchObject({ _tag: "InvalidRequest" })
+  })
 })
 
 describe("response format", () => {
