@@ -108,7 +108,11 @@ export class AgentSpan implements Watch<AgentEvent, AgentError> {
       ...(this.content && final !== undefined ? genAiContent.answer(final.content) : undefined)
     })
     for (const attribute in attributes) span.attribute(attribute, attributes[attribute])
-    const series = { "gen_ai.agent.name": name, "gen_ai.request.model": request.model, "error.type": type }
+    const series = new instruments.Series({
+      "gen_ai.agent.name": name,
+      "gen_ai.request.model": request.model,
+      "error.type": type
+    })
     instruments.update(instruments.agentDuration, instruments.inSeconds(begun.startedAt, at), series, begun.context)
     begun.end(at, exit)
   }

@@ -50,7 +50,7 @@ export const execute = (
           instruments.update(
             instruments.toolDuration,
             instruments.inSeconds(begun.startedAt, at),
-            { ...series, "error.type": type },
+            new instruments.Series({ ...series, "error.type": type }),
             begun.context
           )
           begun.end(at, told)

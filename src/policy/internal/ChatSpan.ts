@@ -85,7 +85,7 @@ export class ChatSpan implements Watch<LlmEvent, LlmError> {
   private readonly costs: Costs | undefined
   private finishedAt: bigint | undefined
   /** As it was counted when it began. */
-  private readonly stream: instruments.Attributes
+  private readonly stream: instruments.Series
   private readonly begun: spans.Begun
   private readonly within: Within
   private readonly options: Options
@@ -110,12 +110,12 @@ export class ChatSpan implements Watch<LlmEvent, LlmError> {
     this.provider = options.provider
     const { enclosing } = begun
     this.costs = within.costs ?? enclosing?.costs ?? defaults.costs
-    this.stream = { ...this.series() }
+    this.stream = this.series()
     if (options.content ?? enclosing?.content ?? defaults.content) {
       this.fold = LlmResponse.makeFold()
       if (request !== undefined) this.tell(genAiContent.input(request))
     }
-    instruments.update(instruments.activeStreams, 1, this.stream, begun.context)
+    this.count(instruments.activeStreams, 1, this.stream)
     within.heard = (inner) => this.hear(inner)
     enclosing?.asked({ provider: options.provider, model })
   }
@@ -187,7 +187,7 @@ export class ChatSpan implements Watch<LlmEvent, LlmError> {
   private release(): void {
     if (!this.isActive) return
     this.isActive = false
-    instruments.update(instruments.activeStreams, -1, this.stream, this.begun.context)
+    this.count(instruments.activeStreams, -1, this.stream)
   }
 
   // ---------------------------------------------------------------------------
@@ -255,18 +255,23 @@ export class ChatSpan implements Watch<LlmEvent, LlmError> {
 
   private measure(at: bigint, type: string | undefined, usage: LlmUsage | undefined): void {
     const { begun, finishedAt, firstAt } = this
-    this.count(instruments.operationDuration, instruments.inSeconds(begun.startedAt, at), { "error.type": type })
+    const series = this.series()
+    const ended = type === undefined ? series : series.and("error.type", type)
+    this.count(instruments.operationDuration, instruments.inSeconds(begun.startedAt, at), ended)
     if (firstAt !== undefined) {
-      this.count(instruments.timeToFirstChunk, instruments.inSeconds(begun.startedAt, firstAt))
+      this.count(instruments.timeToFirstChunk, instruments.inSeconds(begun.startedAt, firstAt), series)
     }
     // The conventions want no estimates.
     if (usage?.source !== "exact") return
     const { inputTokens, outputTokens } = usage
-    if (inputTokens !== undefined) this.count(instruments.tokenUsage, inputTokens, { "gen_ai.token.type": "input" })
+    if (inputTokens !== undefined) {
+      this.count(instruments.tokenUsage, inputTokens, series.and("gen_ai.token.type", "input"))
+    }
     if (outputTokens === undefined) return
-    this.count(instruments.tokenUsage, outputTokens, { "gen_ai.token.type": "output" })
+    this.count(instruments.tokenUsage, outputTokens, series.and("gen_ai.token.type", "output"))
     if (firstAt !== undefined && finishedAt !== undefined && outputTokens > 1) {
-      this.count(instruments.timePerOutputToken, instruments.inSeconds(firstAt, finishedAt) / (outputTokens - 1))
+      const time = instruments.inSeconds(firstAt, finishedAt) / (outputTokens - 1)
+      this.count(instruments.timePerOutputToken, time, series)
     }
   }
 
@@ -283,7 +288,7 @@ export class ChatSpan implements Watch<LlmEvent, LlmError> {
     const money = of(this.answering()) ?? of(this.model)
     if (money !== undefined) {
       this.tell({ "rill.cost": money })
-      this.count(instruments.cost, money)
+      this.count(instruments.cost, money, this.series())
     }
     return money
   }
@@ -301,21 +306,21 @@ export class ChatSpan implements Watch<LlmEvent, LlmError> {
     for (const name in attributes) this.span.attribute(name, attributes[name])
   }
 
-  private count(instrument: instruments.Instrument, value: number, more: instruments.Attributes = {}): void {
-    instruments.update(instrument, value, { ...this.series(), ...more }, this.begun.context)
+  private count(instrument: instruments.Instrument, value: number, series: instruments.Series): void {
+    instruments.update(instrument, value, series, this.begun.context)
   }
 
   /** The attributes of every metric. */
-  private series(): instruments.Attributes {
+  private series(): instruments.Series {
     const { options, provider } = this
-    return {
+    return new instruments.Series({
       "gen_ai.operation.name": "chat",
       "gen_ai.provider.name": provider && genAi.providerName(provider),
       "gen_ai.request.model": this.model,
       "gen_ai.response.model": this.meter.started?.model,
       "server.address": options.server?.address,
       "server.port": options.server?.port
-    }
+    })
   }
 }
 

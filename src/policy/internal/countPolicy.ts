@@ -21,12 +21,12 @@ export const countPolicy = (event: PolicyEvent, context: Context.Context<never>)
   instruments.update(
     event._tag === "Switched" ? instruments.switches : instruments.retries,
     1,
-    {
+    new instruments.Series({
       "gen_ai.operation.name": "chat",
       "gen_ai.provider.name": genAi.providerName(error.provider),
       "gen_ai.request.model": error.model,
       "error.type": error.reason._tag
-    },
+    }),
     context
   )
 }

@@ -23,8 +23,7 @@ export class Instrument {
   }
 
   /** `effect` takes attributes that are strings alone; those that are `undefined` are left out. */
-  of(attributes: Attributes): Metric.Metric<number, unknown> {
-    const key = JSON.stringify(attributes)
+  of({ attributes, key }: Series): Metric.Metric<number, unknown> {
     const known = this.series.get(key)
     if (known !== undefined) return known
     const told: Record<string, string> = { unit: this.unit }
@@ -104,12 +103,24 @@ export const cost = counter("rill.cost", "1", true, "Money spent, in the currenc
 
 export type Attributes = Readonly<Record<string, string | number | undefined>>
 
+/** The attributes of a series of values, of any metric. */
+export class Series {
+  readonly attributes: Attributes
+  readonly key: string
+
+  constructor(attributes: Attributes, key = JSON.stringify(attributes)) {
+    this.attributes = attributes
+    this.key = key
+  }
+
+  /** With one attribute more. */
+  and(name: string, value: string | number): Series {
+    return new Series({ ...this.attributes, [name]: value }, `${this.key} ${name} ${value}`)
+  }
+}
+
 /** Adds to a metric. */
-export const update = (
-  instrument: Instrument,
-  value: number,
-  attributes: Attributes,
-  context: Context.Context<never>
-): void => instrument.of(attributes).updateUnsafe(value, context)
+export const update = (instrument: Instrument, value: number, series: Series, context: Context.Context<never>): void =>
+  instrument.of(series).updateUnsafe(value, context)
 
 export const inSeconds = (from: bigint, to: bigint): number => Number(to - from) / 1e9
