@@ -101,11 +101,13 @@ type Runnable = Stream.Stream<unknown, unknown, unknown> | Effect.Effect<unknown
 export const attach: {
   (options: Options): (self: Llm["Service"]) => Llm["Service"]
   (self: Llm["Service"], options: Options): Llm["Service"]
-} = dual(2, (self: Llm["Service"], options: Options): Llm["Service"] => ({
-  ...self,
-  events: (request) =>
-    Stream.updateService(self.events(request), Deadlines, (around) => ({ ...defined(options), ...around }))
-}))
+} = dual(2, (self: Llm["Service"], options: Options): Llm["Service"] => {
+  const own = defined(options)
+  return {
+    ...self,
+    events: (request) => Stream.updateService(self.events(request), Deadlines, (around) => ({ ...own, ...around }))
+  }
+})
 
 /**
  * Gives a model that comes from a Layer deadlines of its own, as {@link attach} does.
@@ -146,15 +148,14 @@ const Expiry = Context.Reference<Pick<Limits.Limits, "total" | "expiresAt"> | un
  * @category writing policies
  * @since 0.1.0
  */
-export const limits: Effect.Effect<Limits.Limits, InvalidRequest> = Effect.gen(function* () {
-  const options: Options = yield* Deadlines
-  const total = yield* inMillis(options, "total")
-  return {
-    headers: yield* inMillis(options, "headers"),
-    firstToken: yield* inMillis(options, "firstToken"),
-    idle: yield* inMillis(options, "idle"),
-    ...((yield* Expiry) ?? { total, expiresAt: nowOf(yield* Clock.Clock) + total })
+export const limits: Effect.Effect<Limits.Limits, InvalidRequest> = Effect.withFiber((fiber) => {
+  const millis = read(fiber.getRef(Deadlines))
+  if (typeof millis === "string") return Effect.fail(noDuration(millis))
+  const expiry = fiber.getRef(Expiry) ?? {
+    total: millis.total,
+    expiresAt: nowOf(fiber.getRef(Clock.Clock)) + millis.total
   }
+  return Effect.succeed({ ...millis, ...expiry })
 })
 
 /**
@@ -198,26 +199,41 @@ export const asOne = <A, E, R>(stream: Stream.Stream<A, E, R>): Stream.Stream<A,
       Effect.gen(function* () {
         const open = Channel.toPullScoped(Stream.toChannel(stream), scope)
         // What is no duration is told by the attempt, which looks at all of them.
-        const total = Option.getOrElse(yield* Effect.option(inMillis(yield* Deadlines, "total")), () => Infinity)
-        if (total === Infinity || (yield* Expiry) !== undefined) return yield* open
+        const millis = read(yield* Deadlines)
+        if (typeof millis === "string" || (yield* Expiry) !== undefined) return yield* open
+        const { total } = millis
+        if (total === Infinity) return yield* open
         const expiry = { total, expiresAt: nowOf(yield* Clock.Clock) + total }
         return Effect.provideService(yield* Effect.provideService(open, Expiry, expiry), Expiry, expiry)
       })
     )
   )
 
-const inMillis = (options: Options, name: keyof Options): Effect.Effect<number, InvalidRequest> => {
-  const input = options[name] ?? (name in defaults ? defaults[name as keyof typeof defaults] : undefined)
-  if (input === undefined) return Effect.succeed(Infinity)
-  const milliseconds = Option.map(Duration.fromInput(input), Duration.toMillis)
-  return Option.isSome(milliseconds) && !Number.isNaN(input)
-    ? Effect.succeed(milliseconds.value)
-    : Effect.fail(
-        new InvalidRequest({
-          message: `the deadline \`${name}\` is no duration. Give one such as "30 seconds", or a number of milliseconds.`
-        })
-      )
+type Millis = Readonly<Record<keyof Options, number>>
+
+/** Most requests have the same: those of the surroundings, or none. */
+const known = new WeakMap<Options, Millis>()
+
+/** In milliseconds, infinite where there is none; or the name of one that is no duration. */
+const read = (options: Options): Millis | keyof Options => {
+  const found = known.get(options)
+  if (found !== undefined) return found
+  const millis = { headers: Infinity, firstToken: Infinity, idle: Infinity, total: Infinity }
+  for (const name of ["headers", "firstToken", "idle", "total"] as const) {
+    const input = options[name] ?? (name in defaults ? defaults[name as keyof typeof defaults] : undefined)
+    if (input === undefined) continue
+    const duration = Duration.fromInput(input)
+    if (Option.isNone(duration) || Number.isNaN(input)) return name
+    millis[name] = Duration.toMillis(duration.value)
+  }
+  known.set(options, millis)
+  return millis
 }
+
+const noDuration = (name: keyof Options): InvalidRequest =>
+  new InvalidRequest({
+    message: `the deadline \`${name}\` is no duration. Give one such as "30 seconds", or a number of milliseconds.`
+  })
 
 /** What is given as `undefined` is not given. */
 const defined = (options: Options): Options =>
