@@ -28,6 +28,7 @@ import type * as Body from "../wire/Body.ts"
 import type { Progress } from "../wire/Decoder.ts"
 import * as EventStream from "../wire/EventStream.ts"
 import * as Http from "../wire/Http.ts"
+import { KnownShapes } from "../wire/KnownShapes.ts"
 import * as Watchdog from "../wire/Watchdog.ts"
 
 /**
@@ -79,10 +80,12 @@ export const make = <S extends Progress>(
   Effect.map(HttpClient.HttpClient, (client) => {
     const { model, provider } = options
     const telemetry = { provider, model, server: serverOf(options.url) }
+    const http = HttpClient.withScope(client)
+    const shapes = new KnownShapes()
     return {
       name: `${provider}/${model}`,
       prefill: options.prefill,
-      events: (request) => Telemetry.source((tell) => open(client, options, request, tell), telemetry, request)
+      events: (request) => Telemetry.source((tell) => open(http, options, shapes, request, tell), telemetry, request)
     }
   })
 
@@ -95,8 +98,9 @@ const serverOf = (url: Options<never>["url"]): { readonly address: string; reado
 }
 
 const open = Effect.fnUntraced(function* <S extends Progress>(
-  client: HttpClient.HttpClient,
+  client: Http.Client,
   options: Options<S>,
+  shapes: KnownShapes,
   request: LlmRequest.LlmRequest,
   tell: Pick<EventStream.Options<S, never>, "look" | "end">
 ) {
@@ -152,6 +156,7 @@ const open = Effect.fnUntraced(function* <S extends Progress>(
     turn: { provider, inputCharacters, conceal: hide },
     notAStream: (body) => meaning(answer.toFailure(body)),
     bodyFailed: Http.bodyFailed,
+    shapes,
     watchdog,
     fail: (reason, state) => {
       const { output, ...told } = decoder.told(state)

@@ -23,6 +23,7 @@ import type { LlmEvent } from "../LlmEvent.ts"
 import type { Body } from "./Body.ts"
 import type { Decoder, Frame, Progress, Repeats, TurnContext } from "./Decoder.ts"
 import { done, type More, type Receiver } from "./Inlet.ts"
+import type { KnownShapes } from "./KnownShapes.ts"
 import * as Limits from "./Limits.ts"
 import { Reader } from "./Reader.ts"
 import * as Watchdog from "./Watchdog.ts"
@@ -75,6 +76,8 @@ export interface Options<in out S extends Progress, E> {
   readonly bodyFailed: (error: E) => Reason
   readonly fail: (reason: Reason, state: S) => LlmError
   readonly maxEventLength?: number | undefined
+  /** What streams of the same provider have taught, and this one will. */
+  readonly shapes?: KnownShapes | undefined
   /** The turn's. Without one, it may take as long as it takes. */
   readonly watchdog?: Watchdog.Watchdog | undefined
   /** Told that the body has come to its end: of the connection nothing is left to close. */
@@ -143,7 +146,7 @@ class Decoding<S extends Progress, E> implements Receiver<Uint8Array, E> {
     this.settling = settling
     this.state = options.decoder.initial(options.turn)
     this.repeats = options.decoder.repeats
-    this.reader = new Reader(options.framing, options.maxEventLength ?? maxEventLength)
+    this.reader = new Reader(options.framing, options.maxEventLength ?? maxEventLength, options.shapes)
     watchdog.onExpired = (which) => {
       const out: Array<LlmEvent> = []
       if (which === "grace") this.complete(out)

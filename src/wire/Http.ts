@@ -15,10 +15,13 @@ import * as Exit from "effect/Exit"
 import * as Function from "effect/Function"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Headers from "effect/http/Headers"
+import * as HttpBody from "effect/http/HttpBody"
 import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as UrlParams from "effect/http/UrlParams"
+import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
@@ -85,21 +88,27 @@ export interface HttpFailure {
 export const maxErrorBody = 64 * 1024
 
 /**
+ * A client whose requests end with the scope they are made in: of `HttpClient.withScope`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Client = HttpClient.HttpClient.With<HttpClientError.HttpClientError, Scope.Scope>
+
+/**
  * Sends a request and gives its answer, or what kept it from coming in time.
  *
  * @category requests
  * @since 0.1.0
  */
 export const send = Effect.fnUntraced(function* (
-  client: HttpClient.HttpClient,
+  client: Client,
   request: Request,
   watchdog: Watchdog
 ): Effect.fn.Return<Answer, HttpFailure | Unreachable | InvalidRequest | DeadlineExceeded, Scope.Scope> {
-  const prepared = yield* Effect.fromResult(check(request))
-  const { release, response } = yield* watchdog.within(
-    exchange(HttpClient.withScope(client), request.url, prepared, 0),
-    watchdog.limits.headers
-  )
+  const prepared = check(request)
+  if (Result.isFailure(prepared)) return yield* prepared.failure
+  const { release, response } = yield* watchdog.within(exchange(client, prepared.success, 0), watchdog.limits.headers)
   const now = yield* Clock.currentTimeMillis
   const requestId = firstHeader(response.headers, requestIdHeaders)
   const toFailure = (body: string): HttpFailure => ({
@@ -120,21 +129,19 @@ export const send = Effect.fnUntraced(function* (
 
 const maxRedirects = 5
 
-type ScopedClient = HttpClient.HttpClient.With<HttpClientError.HttpClientError, Scope.Scope>
-
 const exchange = Effect.fnUntraced(function* (
-  client: ScopedClient,
-  url: string,
-  prepared: HttpClientRequest.HttpClientRequest,
+  client: Client,
+  request: HttpClientRequest.HttpClientRequest,
   redirects: number
 ): Effect.fn.Return<Held, Unreachable | InvalidRequest, Scope.Scope> {
-  const held = yield* execute(client, url, prepared)
+  const held = yield* execute(client, request)
   const { response } = held
+  const { url } = request
   const location = response.headers["location"]
   if (response.status >= 300 && response.status < 400 && location !== undefined) {
     const target = yield* redirectTarget(url, response.status, location, redirects)
     yield* held.close
-    return yield* exchange(client, target, prepared, redirects + 1)
+    return yield* exchange(client, HttpClientRequest.setUrl(request, target), redirects + 1)
   }
   // A browser hides where it was redirected to.
   if (response.status === 0) {
@@ -153,24 +160,21 @@ interface Held {
 }
 
 const execute = (
-  client: ScopedClient,
-  url: string,
-  prepared: HttpClientRequest.HttpClientRequest
+  client: Client,
+  request: HttpClientRequest.HttpClientRequest
 ): Effect.Effect<Held, Unreachable, Scope.Scope> =>
   Effect.flatMap(Effect.scope, (scope) => {
     // An abort costs an error with its stack: none is needed once all has come.
-    const request = Scope.makeUnsafe()
+    const inner = Scope.makeUnsafe()
     let isReleased = false
     const release = (): void => void (isReleased = true)
-    const close = Effect.suspend(() => (isReleased ? Effect.void : Scope.close(request, Exit.void)))
+    const close = Effect.suspend(() => (isReleased ? Effect.void : Scope.close(inner, Exit.void)))
     return Scope.addFinalizer(scope, close).pipe(
-      Effect.andThen(client.execute(HttpClientRequest.setUrl(prepared, url))),
-      Effect.updateContext((context: Context.Context<never>) =>
-        Context.add(withPrivacy(context), Scope.Scope, request)
-      ),
+      Effect.andThen(client.execute(request)),
+      Effect.updateContext((context: Context.Context<never>) => Context.add(withPrivacy(context), Scope.Scope, inner)),
       Effect.mapBoth({
         onSuccess: (response): Held => ({ response, release, close }),
-        onFailure: (error) => unreachable(url, error)
+        onFailure: (error) => unreachable(request.url, error)
       })
     )
   })
@@ -263,10 +267,16 @@ const check = (request: Request): Result.Result<HttpClientRequest.HttpClientRequ
     return invalid("the request has a value that JSON cannot express, such as a BigInt or a cycle")
   }
   return Result.succeed(
-    HttpClientRequest.post(request.url).pipe(
-      HttpClientRequest.setHeaders(request.headers),
-      HttpClientRequest.accept(request.accept),
-      HttpClientRequest.bodyText(body, "application/json")
+    HttpClientRequest.setBody(
+      HttpClientRequest.makeWith(
+        "POST",
+        request.url,
+        UrlParams.empty,
+        Option.none(),
+        Headers.fromInput({ ...request.headers, accept: request.accept }),
+        HttpBody.empty
+      ),
+      HttpBody.text(body, "application/json")
     )
   )
 }

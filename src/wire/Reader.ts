@@ -6,6 +6,7 @@
 import { Malformed } from "../LlmError.ts"
 import type { Frame, Path } from "./Decoder.ts"
 import * as Framing from "./Framing.ts"
+import type { KnownShapes } from "./KnownShapes.ts"
 import { LearnedShape } from "./LearnedShape.ts"
 import type { Template } from "./Template.ts"
 
@@ -23,7 +24,7 @@ export class Reader {
   private readonly isNdjson: boolean
   private readonly maxEventLength: number
   private oversized = false
-  private readonly lines = new LearnedShape()
+  private readonly lines: LearnedShape
   /** What the next frame is like, if it repeats the last one. */
   private template: Template | undefined
   private readonly frame: Frame = { event: "", data: "", value: undefined }
@@ -31,10 +32,11 @@ export class Reader {
   private readonly head: Array<Uint8Array> = []
   private headLength = 0
 
-  constructor(framing: "sse" | "ndjson", maxEventLength: number) {
+  constructor(framing: "sse" | "ndjson", maxEventLength: number, shapes: KnownShapes | undefined) {
     this.isNdjson = framing === "ndjson"
     this.framing = this.isNdjson ? Framing.ndjson() : Framing.sse()
     this.maxEventLength = maxEventLength
+    this.lines = new LearnedShape(shapes)
   }
 
   /** Takes a chunk. The frames of the one before must have been read. */

@@ -17,6 +17,7 @@ import * as Llm from "effect-rill/Llm"
 import type * as LlmError from "effect-rill/LlmError"
 import * as OpenAi from "effect-rill/provider/OpenAi"
 import * as EventStream from "effect-rill/wire/EventStream"
+import { LearnedShape } from "effect-rill/wire/LearnedShape"
 import { vi } from "vitest"
 import * as ChatServer from "../support/ChatServer.ts"
 
@@ -62,6 +63,24 @@ const failureOf = (
 describe.each(apis.flatMap((api) => clients.map(([name, client]) => [api, name, client] as const)))(
   "%s over %s",
   (api, _, client) => {
+    it.effect("what its answers have in common is learned once", () =>
+      Effect.gen(function* () {
+        const words = ["one", "two", "three", "four", "five"]
+        const server = yield* start([1, 2, 3, 4].map(() => ChatServer.answer(...words)))
+        const spy = vi.spyOn(LearnedShape.prototype, "parse")
+        const parsed: Array<number> = []
+        yield* Effect.gen(function* () {
+          for (const _ of [1, 2, 3, 4]) {
+            spy.mockClear()
+            expect(yield* Stream.runCollect(Llm.stream("Hi"))).toEqual(words)
+            parsed.push(spy.mock.calls.length)
+          }
+        }).pipe(Effect.provide(layer(server, { api }, client)))
+        const [first, , third, fourth] = parsed
+        expect([third, fourth]).toEqual([first! - 1, first! - 1])
+      })
+    )
+
     it.effect("a request is what the API documents, and its answer a stream", () =>
       Effect.gen(function* () {
         const server = yield* start([ChatServer.answer("Hello", ", ", "world")])

@@ -8,6 +8,7 @@ import type { Protocol } from "effect-rill/protocol/Protocol"
 import type { Progress } from "effect-rill/wire/Decoder"
 import * as Body from "effect-rill/wire/Body"
 import * as EventStream from "effect-rill/wire/EventStream"
+import type { KnownShapes } from "effect-rill/wire/KnownShapes"
 import { fractions } from "./random.ts"
 
 export interface Outcome {
@@ -22,6 +23,7 @@ export const decodeBytes = <S extends Progress, E = never>(
   options: {
     readonly declared?: boolean
     readonly maxEventLength?: number
+    readonly shapes?: KnownShapes
     readonly onEvent?: (event: LlmEvent) => Effect.Effect<unknown>
   } = {}
 ): Effect.Effect<Outcome> => {
@@ -55,7 +57,8 @@ export const decodeBytes = <S extends Progress, E = never>(
         usage
       })
     },
-    maxEventLength: options.maxEventLength
+    maxEventLength: options.maxEventLength,
+    shapes: options.shapes
   }).pipe(
     Stream.runForEach((event) => {
       events.push(event)

@@ -175,6 +175,13 @@ describe("the shape is used", () => {
     expect(countParses(lines)).toBeLessThan(60)
   })
 
+  it("for what varied in other lines than the last two", () => {
+    const line = (a: number, b: string) => `{"a":"${a}","b":"${b}"}`
+    expect(countParses([line(1, "x"), line(2, "x"), line(2, "y")])).toBe(3)
+    vi.restoreAllMocks()
+    expect(countParses([line(1, "x"), line(2, "x"), line(2, "y"), line(3, "z")])).toBe(3)
+  })
+
   it("and lines that never repeat are scanned for a while only", () => {
     const lines = words.map((word, i) => `{"key${i}":${word}}`)
     const spy = vi.spyOn(String.prototype, "charCodeAt")

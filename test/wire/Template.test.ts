@@ -8,6 +8,7 @@ import * as OpenAiChat from "effect-rill/protocol/OpenAiChat"
 import * as OpenAiResponses from "effect-rill/protocol/OpenAiResponses"
 import type { Protocol } from "effect-rill/protocol/Protocol"
 import type { Progress } from "effect-rill/wire/Decoder"
+import { KnownShapes } from "effect-rill/wire/KnownShapes"
 import { LearnedShape } from "effect-rill/wire/LearnedShape"
 import { bytes, cuts, decodeBytes, type Outcome } from "../support/decodeBytes.ts"
 import { random } from "../support/random.ts"
@@ -20,6 +21,8 @@ interface Wire {
   readonly framing: "sse" | "ndjson"
   readonly head: ReadonlyArray<string>
   readonly delta: (i: number, piece: string) => string
+  /** The same stream as another answer has it. */
+  readonly as: (stream: string, answer: number) => string
   /** What may stand between the pieces. */
   readonly others: ReadonlyArray<string>
   readonly tail: ReadonlyArray<string>
@@ -27,6 +30,7 @@ interface Wire {
 
 interface Options {
   readonly maxEventLength?: number
+  readonly shapes?: KnownShapes
   /** Whether each frame is parsed. */
   readonly parsed?: boolean
   readonly onText?: (text: string) => void
@@ -61,6 +65,10 @@ const wires: Readonly<Record<string, Wire>> = {
         "",
         `{"id":"c${i % 5}","object":"chat.completion.chunk","created":${i},"choices":[{"index":0,"delta":{"content":${piece}},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"${"x".repeat(i % 7)}"}`
       ),
+    as: (stream, answer) =>
+      stream
+        .replaceAll(`"logprobs":null`, `"service":"tier \\"${answer % 3}\\"","logprobs":null`)
+        .replaceAll(`"choices":`, `"number":${answer},"choices":`),
     others: [
       ": keep-alive\n\n",
       chunk(`{"content":"two at once","refusal":"no"}`),
@@ -83,6 +91,7 @@ const wires: Readonly<Record<string, Wire>> = {
       writing(
         `"item_id":"i","output_index":0,"content_index":0,"delta":${piece},"sequence_number":${i},"obfuscation":"${"x".repeat(i % 9)}"`
       ),
+    as: (stream, answer) => stream.replaceAll(`"item_id":"i"`, `"item_id":"item ${answer}"`),
     others: [
       writing(`"item_id":"other","output_index":1,"content_index":0,"delta":"elsewhere"`),
       writing(`"item_id":"i","output_index":0,"content_index":1,"delta":"second part"`),
@@ -113,6 +122,7 @@ const wires: Readonly<Record<string, Wire>> = {
         "content_block_delta",
         `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":${piece}}${" ".repeat(i % 4)}}${" ".repeat(i % 3)}`
       ),
+    as: (stream, answer) => stream.replaceAll(`"index":0`, `"index":${answer % 4}`),
     others: [
       sse("ping", `{"type":"ping"}`),
       block(`"index":1,"delta":{"type":"thinking_delta","thinking":"hm"}`),
@@ -129,6 +139,7 @@ const wires: Readonly<Record<string, Wire>> = {
     head: [],
     delta: (i, piece) =>
       `{"model":"l","created_at":"2026-08-04T08:52:${10 + (i % 50)}.${i}Z","message":{"role":"assistant","content":${piece}},"done":false}\n`,
+    as: (stream, answer) => stream.replaceAll(`"model":"l"`, `"model":"l${answer}"`),
     others: [
       "\n",
       `{"model":"l","message":{"role":"assistant","content":"","thinking":"hm"},"done":false}\n`,
@@ -167,8 +178,9 @@ it("a line that differs in its beginning alone is another", async () => {
 
 describe.each(Object.entries(wires))(
   "frames of %s that repeat",
-  (_, { decode, delta, framing, head, others, tail }) => {
-    it("tell what they tell when each is parsed", async () => {
+  (_, { as, decode, delta, framing, head, others, tail }) => {
+    it.each(["alone", "after others"])("tell what they tell when each is parsed, %s", async (company) => {
+      const known = company === "alone" ? {} : { shapes: new KnownShapes() }
       for (let seed = 1; seed <= 60; seed++) {
         const { chance, of: one } = random(seed)
         const frames = Array.from({ length: 40 }, (_, i) => {
@@ -178,11 +190,11 @@ describe.each(Object.entries(wires))(
           return delta(i, seed % 4 === 0 && chance(0.02) ? one(broken) : chance(0.2) ? one(hostile) : one(plain))
         })
         const ends = one(["\n", "\n", "\r\n", ...(framing === "sse" ? ["\r"] : [])])
-        const text = [...head, ...frames, ...tail].join("").replaceAll("\n", ends)
+        const text = as([...head, ...frames, ...tail].join(""), seed).replaceAll("\n", ends)
         const whole = bytes(chance(0.1) ? `\ufeff${text}` : text)
         const expected = await decode([whole], { parsed: true })
         for (const [name, chunks] of cuts(whole)) {
-          const outcome = await decode(chunks)
+          const outcome = await decode(chunks, known)
           expect(outcome.events, `seed ${seed}, ${name}`).toEqual(expected.events)
           expect(outcome.error?.message, `seed ${seed}, ${name}`).toBe(expected.error?.message)
           expect(outcome.error?.emitted).toBe(expected.error?.emitted)
@@ -197,6 +209,25 @@ describe.each(Object.entries(wires))(
       expect(error).toBeUndefined()
       expect(events.filter(({ _tag }) => _tag === "TextDelta").length).toBe(1000)
       expect(spy.mock.calls.length).toBeLessThan(20)
+    })
+
+    it("are known by the first of them in the third answer and after it", async () => {
+      const shapes = new KnownShapes()
+      const frames = Array.from({ length: 20 }, (_, i) => delta(i, `" ${i}"`))
+      const spy = vi.spyOn(LearnedShape.prototype, "parse")
+      const read = async (answer: number): Promise<number> => {
+        spy.mockClear()
+        const { error, events } = await decode([bytes(as([...head, ...frames, ...tail].join(""), answer))], { shapes })
+        expect(error).toBeUndefined()
+        expect(events.filter(({ _tag }) => _tag === "TextDelta").length).toBe(20)
+        return spy.mock.calls.length
+      }
+      const first = await read(1)
+      await read(2)
+      for (let answer = 3; answer < 10; answer++) {
+        expect(await read(answer)).toBeLessThanOrEqual(head.length + tail.length + 1)
+      }
+      expect(first).toBeGreaterThan(head.length + tail.length + 1)
     })
 
     it("larger than an event may be are refused as all others", async () => {
