@@ -35,12 +35,15 @@ const roomOf = (path: string): string => {
 interface Import {
   readonly of: string
   readonly typeOnly: boolean
+  /** Loaded when it is come to, and not with the module. */
+  readonly late: boolean
 }
 
 const importsOf = (text: string): ReadonlyArray<Import> =>
   [...text.matchAll(/^(?:import|export)\s+(type\s)?[^"';]*?from\s+"([^"]+)"|\bimport\("([^"]+)"\)/gm)].map((match) => ({
     of: (match[2] ?? match[3])!,
-    typeOnly: match[1] !== undefined
+    typeOnly: match[1] !== undefined,
+    late: match[3] !== undefined
   }))
 
 const files = readdirSync(src, { recursive: true, encoding: "utf8" })
@@ -64,6 +67,26 @@ it.each(files)("%s imports what its room may", (path) => {
     if (room !== "cli") expect(of, "the core runs without Node").not.toMatch(/^(node:|@effect\/platform-node)/)
     if (room !== "cli") expect(of, "the core needs effect alone").toMatch(/^effect\//)
   }
+})
+
+/** The files that are loaded with one. */
+const loadedWith = (path: string, seen = new Set<string>()): ReadonlySet<string> => {
+  if (seen.has(path)) return seen
+  seen.add(path)
+  for (const { late, of, typeOnly } of importsOf(readFileSync(src + path, "utf8"))) {
+    if (of.startsWith(".") && !late && !typeOnly) loadedWith(posix.join(dirname(path), of), seen)
+  }
+  return seen
+}
+
+it("a plain caller's program starts without what it may never use", () => {
+  const loaded = [...loadedWith("promise/Rill.ts")]
+  expect(loaded).toContain("promise/internal/client.ts")
+  expect(loaded).toContain("policy/Retry.ts")
+  expect(loaded.filter((path) => path.startsWith("agent/"))).toEqual(["agent/AgentError.ts"])
+  expect(loaded.filter((path) => path.startsWith("delivery/"))).toEqual([])
+  expect(loaded.filter((path) => /^provider\/[^/]+\.ts$/.test(path))).toEqual(["provider/Providers.ts"])
+  expect(loaded).not.toContain("promise/internal/object.ts")
 })
 
 it("what is internal is closed to users", () => {

@@ -1,76 +1,75 @@
-import * as Effect from "effect/Effect"
-import type * as Layer from "effect/Layer"
-import * as Prompt from "effect/ai/Prompt"
-import * as Stream from "effect/Stream"
-import * as Agent from "../../agent/Agent.ts"
-import type { AgentEvent } from "../../agent/AgentEvent.ts"
-import type { Llm } from "../../Llm.ts"
-import type * as Callbacks from "../../policy/Callbacks.ts"
-import type * as Plain from "../Agent.ts"
-import type { Calls } from "./client.ts"
-import { ask } from "./callbacks.ts"
-import * as messages from "./messages.ts"
-import * as plain from "./plain.ts"
-import * as toolkit from "./toolkit.ts"
-
 /**
- * Makes an agent of a client. Its model has the client's callbacks already: those given here are for tools.
+ * Agents of a client. The library's are loaded by the first run: most programs have none.
  *
  * @internal
  */
-export const make = (
-  calls: Calls,
-  { approve, tools, ...options }: Plain.AgentOptions,
-  { onToolEnd, onToolStart }: Callbacks.Callbacks
-): Plain.Agent => {
-  const { handlers, toolkit: made } = toolkit.make(tools)
-  const agent = Agent.make({
-    ...options,
-    toolkit: made,
-    approve: approve && ((call) => ask(() => approve(call))),
-    callbacks: { onToolEnd, onToolStart }
-  })
-  return {
-    ...runs(calls, agent, handlers),
-    session: ({ history = [], trim } = {}) => {
-      const session = Effect.runSync(
-        agent.session({
-          history: plain.prompt(history),
-          trim: trim && ((whole) => Prompt.make(trim(messages.all(whole))))
-        })
-      )
-      return {
-        ...runs(calls, session, handlers),
-        get history() {
-          return messages.all(Effect.runSync(session.history))
-        }
-      }
+import * as Prompt from "effect/ai/Prompt"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type { Answer } from "../../agent/Agent.ts"
+import type { AgentEvent } from "../../agent/AgentEvent.ts"
+import type * as Callbacks from "../../policy/Callbacks.ts"
+import type * as Plain from "../Agent.ts"
+import type { Calls } from "./client.ts"
+import type { LoadedAgent, LoadedSession, Runs } from "./loadedAgent.ts"
+import * as messages from "./messages.ts"
+import * as plain from "./plain.ts"
+
+/** Makes an agent of a client. */
+export const make = (calls: Calls, options: Plain.AgentOptions, callbacks: Callbacks.Callbacks): Plain.Agent => {
+  check(options)
+  let loading: Promise<LoadedAgent> | undefined
+  const load = (): Promise<LoadedAgent> =>
+    (loading ??= import("./loadedAgent.ts").then((loaded) => loaded.make(options, callbacks)))
+  return { ...runs(calls, load), session: (given) => makeSession(calls, load, given) }
+}
+
+const check = ({ tools }: Plain.AgentOptions): void => {
+  for (const [name, tool] of Object.entries(tools)) {
+    if (typeof tool?.run !== "function" || tool.jsonSchema === undefined) {
+      throw new TypeError(`the tool ${JSON.stringify(name)} is none: make it with Rill.tool.`)
     }
   }
 }
 
-const runs = <Handlers>(
+const makeSession = (
   calls: Calls,
-  agent: Pick<Agent.Agent<Llm | Handlers>, "stream" | "run">,
-  handlers: Layer.Layer<Handlers>
-): Pick<Plain.Agent, "stream" | "run"> => {
+  load: () => Promise<LoadedAgent>,
+  { history = [], trim }: Plain.SessionOptions = {}
+): Plain.Session => {
+  const given = Prompt.make(plain.prompt(history))
+  let loading: Promise<LoadedSession> | undefined
+  let loaded: LoadedSession | undefined
+  const begin = async (): Promise<LoadedSession> => (loaded = (await load()).session(given, trim))
+  return {
+    ...runs(calls, () => (loading ??= begin())),
+    get history() {
+      return messages.all(loaded === undefined ? given : loaded.history())
+    }
+  }
+}
+
+const runs = (calls: Calls, load: () => Promise<Runs>): Pick<Plain.Agent, "stream" | "run"> => {
+  const loaded = Effect.promise(load)
   const run: Plain.Agent["run"] = (input, options) =>
-    calls.run(run, Effect.provide(agent.run(input), handlers), answer, options)
+    calls.run(
+      run,
+      Effect.flatMap(loaded, (agent) => agent.run(input)),
+      answer,
+      options
+    )
   return {
     run,
     stream: (input, options) =>
       calls.served<AgentEvent, Plain.AgentEvent>(
-        { of: "run", read: () => Stream.provide(agent.stream(input), handlers) },
+        { of: "run", read: () => Stream.unwrap(Effect.map(loaded, (agent) => agent.stream(input))) },
         (events) => events.map(event),
         options
       )
   }
 }
 
-const answer = ({ transcript, ...rest }: Agent.Answer): Plain.AgentAnswer => ({
-  ...rest,
-  messages: messages.all(transcript)
-})
+const answer = ({ transcript, ...rest }: Answer): Plain.AgentAnswer => ({ ...rest, messages: messages.all(transcript) })
 
 const event = (event: AgentEvent): Plain.AgentEvent =>
   event._tag === "StepFinished" ? { ...event, state: messages.all(event.state) } : event

@@ -19,7 +19,6 @@ import { Call } from "./Call.ts"
 import { toEffects } from "./callbacks.ts"
 import { connect, named } from "./connect.ts"
 import { Iteration } from "./Iteration.ts"
-import * as object from "./object.ts"
 import * as plain from "./plain.ts"
 import * as policies from "./policies.ts"
 import type { View } from "./respond.ts"
@@ -53,6 +52,9 @@ export interface Calls {
     options?: CallOptions
   ) => Promise<B>
 }
+
+/** What schemas of other libraries need is loaded by the first answer with one. */
+const objects = Effect.promise(() => import("./object.ts"))
 
 /** The model of each client, for others to fall back on. */
 const models = new WeakMap<object, Layer.Layer<Llm.Llm, RillError>>()
@@ -115,7 +117,7 @@ export const make = (provider: Provider, options: Options): Rill => {
   const objectOf: Rill["object"] = <S extends ObjectSchema>(...[schema, input, options]: Parameters<Rill["object"]>) =>
     runWith(
       objectOf,
-      Effect.suspend(() => {
+      Effect.flatMap(objects, (object) => {
         const asking = object.asking(schema, options?.jsonSchema)
         return Llm.object(asking.schema)(asking.request(input))
       }),
@@ -129,10 +131,13 @@ export const make = (provider: Provider, options: Options): Rill => {
   ) =>
     new Answer(
       iterate(options),
-      () => {
-        const asking = object.asking(schema, options?.jsonSchema)
-        return Llm.objectStream(asking.schema)(asking.request(input))
-      },
+      () =>
+        Stream.unwrap(
+          Effect.map(objects, (object) => {
+            const asking = object.asking(schema, options?.jsonSchema)
+            return Llm.objectStream(asking.schema)(asking.request(input))
+          })
+        ),
       (parts) => parts as ReadonlyArray<ObjectPart<S>>
     )
 

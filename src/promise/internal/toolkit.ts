@@ -54,11 +54,6 @@ type AnyTool = ReturnType<typeof toEffect>
 
 export const make = (tools: Readonly<Record<string, Tool>>) => {
   const entries = Object.entries(tools)
-  for (const [name, tool] of entries) {
-    if (typeof tool?.run !== "function" || tool.jsonSchema === undefined) {
-      throw new TypeError(`the tool ${JSON.stringify(name)} is none: make it with Rill.tool.`)
-    }
-  }
   const toolkit = Toolkit.make(...entries.map(([name, tool]) => toEffect(name, tool)))
   const handlers = Object.fromEntries(entries.map(([name, tool]) => [name, handler(tool)]))
   return { toolkit, handlers: toolkit.toLayer(handlers) }
