@@ -1,5 +1,5 @@
 /** CPU time of the client's process per token, however the tokens are written. */
-import { atOnce, cpu, times } from "../harness/Cpu.ts"
+import { atOnce, busy, cpu, times } from "../harness/Cpu.ts"
 import type { Scenario } from "../Scenario.ts"
 import { type Plan, protocols } from "../server/Plan.ts"
 
@@ -17,20 +17,13 @@ const make = (title: string, plan: Plan, warmUp: Plan, streams = 1): Scenario =>
   // Until V8 has compiled what it will: processes differ in how soon they get there.
   warmUp: (asker) => times(6, () => atOnce(streams, () => asker.whole(warmUp))),
   measure: async (asker) => {
-    // Others have run meanwhile. What V8 gave up of an idle process, a busy server has. By time, not by tokens:
-    // else those who need less time for a token have less time to be compiled again.
-    for (const until = performance.now() + warming; performance.now() < until;) {
-      await atOnce(streams, () => asker.whole(warmUp))
-    }
+    await busy(() => atOnce(streams, () => asker.whole(warmUp)))
     const begin = performance.now()
     const used = await cpu(() => atOnce(streams, () => asker.whole(plan)))
     const tokens = plan.tokens * streams
     return { cpu: used / tokens, rate: (tokens * 1000) / (performance.now() - begin) }
   }
 })
-
-/** How long a process is busy before it is measured, in milliseconds. */
-const warming = 1000
 
 const warm = 40_000
 

@@ -1,5 +1,5 @@
 /** What a client adds to the way of a token: from before the server writes it to when the reader has it. */
-import { times } from "../harness/Cpu.ts"
+import { busy, times } from "../harness/Cpu.ts"
 import { quantile } from "../harness/Statistics.ts"
 import type { Scenario } from "../Scenario.ts"
 import * as Stamp from "../server/Stamp.ts"
@@ -20,6 +20,7 @@ export const latency: Scenario = {
     await asker.each({ ...plan, tokens: 50 }, () => undefined)
   },
   measure: async (asker) => {
+    await busy(() => asker.whole({ tokens: 20_000, events: 1 }))
     const added: Array<number> = []
     await asker.each(plan, (text) => {
       const now = Stamp.now()
