@@ -86,7 +86,10 @@ describe.each(apis.flatMap((api) => clients.map(([name, client]) => [api, name, 
         const server = yield* start([ChatServer.answer("Hello", ", ", "world")])
         const text = yield* Llm.stream({ prompt: "Hi", system: "Be brief.", temperature: 0.5, maxTokens: 9 }).pipe(
           Stream.runCollect,
-          Effect.provide(layer(server, { api, organization: "org-1", project: "proj-1" }, client))
+          Effect.provide(
+            // What is asked for is an event stream, whatever else is accepted.
+            layer(server, { api, organization: "org-1", project: "proj-1", headers: { Accept: "text/plain" } }, client)
+          )
         )
         expect(text).toEqual(["Hello", ", ", "world"])
         const [request] = server.requests
