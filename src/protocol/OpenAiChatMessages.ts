@@ -41,7 +41,7 @@ const encodeMessage = (message: Prompt.Message, deviations: Deviations): Encoded
       return Result.succeed([{ role: isDeveloper ? "developer" : "system", content: message.content }])
     }
     case "user":
-      return Result.map(encodeContent(message.content), (content) => [
+      return Result.map(OpenAiRequest.content(message.content, textPart, encodeFile), (content) => [
         { role: "user", name: option(message, "name"), content }
       ])
     case "assistant":
@@ -49,19 +49,6 @@ const encodeMessage = (message: Prompt.Message, deviations: Deviations): Encoded
     case "tool":
       return encodeToolResults(message)
   }
-}
-
-/** Plain text is sent as a string: not every server that speaks this protocol reads arrays. */
-const encodeContent = (parts: ReadonlyArray<Prompt.TextPart | Prompt.FilePart>): Encoded<unknown> => {
-  const [first, ...others] = parts
-  if (first?.type === "text" && others.length === 0) return Result.succeed(first.text)
-  return Result.gen(function* () {
-    const content: Array<Body> = []
-    for (const part of parts) {
-      content.push(part.type === "text" ? textPart(part.text) : yield* encodeFile(part))
-    }
-    return content
-  })
 }
 
 const encodeAssistant = (message: Prompt.AssistantMessage, { history }: Deviations): Encoded<ReadonlyArray<Body>> => {

@@ -75,7 +75,7 @@ export interface Tools {
  * @since 0.1.0
  */
 export const tools = (request: LlmRequest.LlmRequest, deviations: Deviations): Encoded<Tools> => {
-  if (request.toolkit === undefined && request.toolChoice === undefined) return none
+  if (request.toolkit === undefined && request.toolChoice === undefined) return noTools
   return Result.gen(function* () {
     const known = yield* OpenAiRequest.functionTools(request.toolkit, unsupported)
     const all =
@@ -104,7 +104,7 @@ export const tools = (request: LlmRequest.LlmRequest, deviations: Deviations): E
   })
 }
 
-const none: Encoded<Tools> = Result.succeed({ tools: [], choice: undefined })
+const noTools: Encoded<Tools> = Result.succeed({ tools: [], choice: undefined })
 
 const encodeMode = (
   mode: "auto" | "none" | "required" | undefined,

@@ -61,6 +61,27 @@ export const fileSource = ({ data, mediaType }: Prompt.FilePart): FileSource => 
 }
 
 /**
+ * The content of a message. Text alone is sent as a string: not every server that speaks these protocols reads
+ * arrays.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const content = (
+  parts: ReadonlyArray<Prompt.TextPart | Prompt.FilePart>,
+  text: (text: string) => Body,
+  file: (part: Prompt.FilePart) => Encoded<Body>
+): Encoded<unknown> => {
+  const [first, ...others] = parts
+  if (first?.type === "text" && others.length === 0) return Result.succeed(first.text)
+  return Result.gen(function* () {
+    const all: Array<Body> = []
+    for (const part of parts) all.push(part.type === "text" ? text(part.text) : yield* file(part))
+    return all
+  })
+}
+
+/**
  * The tools of a toolkit, their input as JSON Schema: where a tool is annotated as strict, in the form
  * that OpenAI enforces.
  *

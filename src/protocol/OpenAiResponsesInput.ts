@@ -48,18 +48,8 @@ export const encode = (messages: ReadonlyArray<Prompt.Message>, stored: boolean)
     return items
   })
 
-/** Plain text is sent as a string: not every server that speaks this protocol reads arrays. */
-const encodeContent = (parts: ReadonlyArray<Prompt.TextPart | Prompt.FilePart>): Encoded<unknown> => {
-  const [first, ...others] = parts
-  if (first?.type === "text" && others.length === 0) return Result.succeed(first.text)
-  return Result.gen(function* () {
-    const content: Array<Body> = []
-    for (const part of parts) {
-      content.push(part.type === "text" ? { type: "input_text", text: part.text } : yield* encodeFile(part))
-    }
-    return content
-  })
-}
+const encodeContent = (parts: ReadonlyArray<Prompt.TextPart | Prompt.FilePart>): Encoded<unknown> =>
+  OpenAiRequest.content(parts, (text) => ({ type: "input_text", text }), encodeFile)
 
 const encodeFile = (part: Prompt.FilePart): Encoded<Body> => {
   const { mediaType } = part
