@@ -62,8 +62,11 @@ export interface Options {
  * @since 0.1.0
  */
 export const Deadlines: Context.Reference<Options> = Context.Reference<Options>("effect-rill/Deadlines", {
-  defaultValue: () => ({})
+  defaultValue: () => none
 })
+
+/** Always the same, so that what it comes to is known. */
+const none: Options = {}
 
 /**
  * What is in force where nobody says otherwise: 120 s to the first token, which is long enough for a
@@ -105,7 +108,8 @@ export const attach: {
   const own = defined(options)
   return {
     ...self,
-    events: (request) => Stream.updateService(self.events(request), Deadlines, (around) => ({ ...own, ...around }))
+    events: (request) =>
+      Stream.updateService(self.events(request), Deadlines, (around) => (around === none ? own : { ...own, ...around }))
   }
 })
 
