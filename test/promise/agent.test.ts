@@ -423,6 +423,15 @@ describe("tools", () => {
     expect(() => Rill.tool({ input: old("draft-07", { type: "string" }), run: () => 0 })).toThrow(/must be an object/)
   })
 
+  it("are those that the agent was made with, whatever becomes of the object", () =>
+    withServer([calls(["now", {}]), answer("noon")], async (rill, server) => {
+      const tools: Record<string, Rill.Tool> = { now: Rill.tool({ description: "The time.", run: () => "12:00" }) }
+      const agent = rill.agent({ tools })
+      delete tools["now"]
+      expect((await agent.run("x")).content).toBe("noon")
+      expect(JSON.stringify(server.requests[1]!.body)).toContain("12:00")
+    }))
+
   it("what is no tool is said to be none", () =>
     withServer([answer("x")], async (rill) => {
       const options = { tools: {} }

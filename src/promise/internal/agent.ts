@@ -18,10 +18,14 @@ import * as plain from "./plain.ts"
 /** Makes an agent of a client. */
 export const make = (calls: Calls, options: Plain.AgentOptions, callbacks: Callbacks.Callbacks): Plain.Agent => {
   check(options)
-  let loading: Promise<LoadedAgent> | undefined
-  const load = (): Promise<LoadedAgent> =>
-    (loading ??= import("./loadedAgent.ts").then((loaded) => loaded.make(options, callbacks)))
-  return { ...runs(calls, load), session: (given) => makeSession(calls, load, given) }
+  // As they are now, whatever becomes of the objects that were given.
+  const given = { ...options, tools: { ...options.tools } }
+  let agent: LoadedAgent | undefined
+  const load = async (): Promise<LoadedAgent> => {
+    const { make } = await import("./loadedAgent.ts")
+    return (agent ??= make(given, callbacks))
+  }
+  return { ...runs(calls, load), session: (options) => makeSession(calls, load, options) }
 }
 
 const check = ({ tools }: Plain.AgentOptions): void => {
@@ -38,13 +42,15 @@ const makeSession = (
   { history = [], trim }: Plain.SessionOptions = {}
 ): Plain.Session => {
   const given = Prompt.make(plain.prompt(history))
-  let loading: Promise<LoadedSession> | undefined
-  let loaded: LoadedSession | undefined
-  const begin = async (): Promise<LoadedSession> => (loaded = (await load()).session(given, trim))
+  let session: LoadedSession | undefined
+  const begin = async (): Promise<LoadedSession> => {
+    const agent = await load()
+    return (session ??= agent.session(given, trim))
+  }
   return {
-    ...runs(calls, () => (loading ??= begin())),
+    ...runs(calls, begin),
     get history() {
-      return messages.all(loaded === undefined ? given : loaded.history())
+      return messages.all(session === undefined ? given : session.history())
     }
   }
 }
