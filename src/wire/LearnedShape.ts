@@ -46,19 +46,20 @@ export class LearnedShape {
         return value
       }
     }
-    this.last = this.known?.find(line)
-    if (this.last !== undefined) {
-      this.remember(this.last)
-      return this.last.lesson.value
+    const found = this.known?.find(line)
+    if (found !== undefined) {
+      // Where a line like it was read before, what was taken for the answer's own varies within it.
+      const wider = this.widen(found.lesson)
+      this.remember(wider ?? found, wider !== undefined)
+      return found.lesson.value
     }
+    this.last = undefined
     const value = parseJson(line)
     if (this.lessons === 0 || line.length > maxLineLength || !Predicate.isObject(value)) return value
     this.lessons--
-    this.last = this.learn(new Shape.Lesson(line, value))
-    if (this.last !== undefined) {
-      this.remember(this.last)
-      this.known?.add(this.last)
-    }
+    const lesson = new Shape.Lesson(line, value)
+    const learned = this.widen(lesson) ?? this.pair(lesson)
+    if (learned !== undefined) this.remember(learned, true)
     return value
   }
 
@@ -83,9 +84,9 @@ export class LearnedShape {
     return last.template === "none" ? undefined : last.template
   }
 
-  /** Two lines that differ only in scalars make a shape; a shape and such a line make one with more holes. */
-  private learn(lesson: Shape.Lesson): Shape.Shape | undefined {
-    const { recent, shapes } = this
+  /** A shape and a line that differs from it in scalars alone make one with more holes, in its place. */
+  private widen(lesson: Shape.Lesson): Shape.Shape | undefined {
+    const { shapes } = this
     for (let i = 0; i < shapes.length; i++) {
       const shape = shapes[i]!
       const holes = Shape.differences(shape.lesson, lesson)
@@ -93,6 +94,12 @@ export class LearnedShape {
       shapes.splice(i, 1)
       return Shape.make(lesson, [...holes, ...shape.holes])
     }
+    return undefined
+  }
+
+  /** Two lines that differ only in scalars make a shape. */
+  private pair(lesson: Shape.Lesson): Shape.Shape | undefined {
+    const { recent } = this
     for (let i = 0; i < recent.length; i++) {
       const holes = Shape.differences(recent[i]!, lesson)
       if (holes === undefined) continue
@@ -104,9 +111,11 @@ export class LearnedShape {
     return undefined
   }
 
-  private remember(shape: Shape.Shape): void {
+  private remember(shape: Shape.Shape, isNew: boolean): void {
+    this.last = shape
     this.shapes.unshift(shape)
     if (this.shapes.length > maxKinds) this.shapes.pop()
+    if (isNew) this.known?.add(shape)
   }
 }
 

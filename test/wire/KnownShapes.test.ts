@@ -60,8 +60,27 @@ describe("what is an answer's own", () => {
     const known = new KnownShapes()
     for (let i = 1; i < 5; i++) read(known, answer(chat, i))
     const lines = words.map((word, i) => chat(100 + i, word))
+    const find = vi.spyOn(known, "find")
     expect(read(known, lines)).toBe(0)
+    // The second line tells that it does, to this answer and to those after it.
+    expect(find).toHaveBeenCalledTimes(2)
     expect(read(known, answer(chat, 9))).toBe(0)
+    expect(
+      read(
+        known,
+        words.map((word, i) => chat(200 + i, word))
+      )
+    ).toBe(0)
+    expect(find).toHaveBeenCalledTimes(4)
+  })
+
+  it("may be spelled as JSON need not spell it", () => {
+    const known = new KnownShapes()
+    const line = (id: number, word: string) => `{"id":"a\\/${id}","text":${word}}`
+    for (const id of [1, 2]) read(known, answer(line, id))
+    const find = vi.spyOn(known, "find")
+    expect(read(known, answer(line, 3))).toBe(0)
+    expect(find).toHaveBeenCalledTimes(2)
   })
 
   it("is not forgotten where answers agree in it", () => {
